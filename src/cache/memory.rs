@@ -1,0 +1,1 @@
+//! Hot variants in memory, least recently used out first, bounded by bytes.

@@ -1,0 +1,1 @@
+//! Single flight: one leader works, followers share its result.

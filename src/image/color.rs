@@ -1,0 +1,1 @@
+//! ICC profiles to sRGB, and layouts to what encoders take.

@@ -1,0 +1,1 @@
+//! libaom, encoder only.

@@ -1,0 +1,1 @@
+//! ravif, pure Rust.

@@ -1,0 +1,93 @@
+//! What one image may cost, and the handle through which a running job learns that it should stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+
+/// What one image may cost. Each limit is checked before the memory or time is spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Width × height that an input may claim. Default 268 402 689, Next's `imgOptMaxInputPixels`.
+    pub max_pixels: u64,
+    /// Input size in bytes. Default 256 MiB.
+    pub max_bytes: u64,
+    /// Wall-clock time of one job in milliseconds, from when it starts to run. Default 7 000, Next's
+    /// `imgOptTimeoutInSeconds`; 0 means none.
+    pub timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_pixels: 268_402_689, max_bytes: 256 << 20, timeout_ms: 7_000 }
+    }
+}
+
+impl Limits {
+    /// Refuses an input that is larger than `max_bytes`.
+    ///
+    /// # Errors
+    /// [`Error::TooManyBytes`].
+    pub fn check_bytes(&self, len: usize) -> Result<()> {
+        if len as u64 > self.max_bytes {
+            return Err(Error::TooManyBytes(format!(
+                "input of {len} bytes exceeds the limit of {} bytes",
+                self.max_bytes
+            )));
+        }
+        Ok(())
+    }
+
+    /// Refuses claimed dimensions above `max_pixels`, and zero ones as damaged. Every decoder calls this
+    /// with the header's numbers before it takes memory for pixels.
+    ///
+    /// # Errors
+    /// [`Error::TooManyPixels`], [`Error::Decode`].
+    pub fn check_pixels(&self, width: u64, height: u64) -> Result<()> {
+        if width == 0 || height == 0 {
+            return Err(Error::Decode(format!("image of {width}x{height} px")));
+        }
+        match width.checked_mul(height) {
+            Some(pixels) if pixels <= self.max_pixels => Ok(()),
+            _ => Err(Error::TooManyPixels { width, height, max_pixels: self.max_pixels }),
+        }
+    }
+}
+
+/// Handed to every step of a job: has the caller gone, or the time run out? Steps call
+/// [`Progress::check`] between rows, tiles or frames, wherever the codec gives a chance.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    cancelled: Arc<AtomicBool>,
+    deadline: Option<Instant>,
+    timeout_ms: u64,
+}
+
+impl Progress {
+    /// Starts the clock of `limits.timeout_ms`; setting `cancelled` makes the job stop at its next check.
+    #[must_use]
+    pub fn start(limits: &Limits, cancelled: Arc<AtomicBool>) -> Self {
+        let deadline =
+            (limits.timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(limits.timeout_ms));
+        Self { cancelled, deadline, timeout_ms: limits.timeout_ms }
+    }
+
+    /// A job that nobody cancels and no clock stops.
+    #[must_use]
+    pub fn unbounded() -> Self {
+        Self { cancelled: Arc::default(), deadline: None, timeout_ms: 0 }
+    }
+
+    /// # Errors
+    /// [`Error::Aborted`] once cancelled, [`Error::Timeout`] past the deadline.
+    pub fn check(&self) -> Result<()> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Error::Aborted);
+        }
+        match self.deadline {
+            Some(deadline) if Instant::now() > deadline => Err(Error::Timeout(self.timeout_ms)),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Lanczos3 on a fractional source box.

@@ -1,0 +1,1 @@
+//! The cache key, equal to Next's.

@@ -1,0 +1,1 @@
+//! Which output type the client gets, from its Accept header.

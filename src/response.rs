@@ -1,0 +1,1 @@
+//! The answer: status, headers, body; ETag and 304.

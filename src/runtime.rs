@@ -1,0 +1,1 @@
+//! The CPU pool, admission and the memory budget.

@@ -1,0 +1,1 @@
+//! The private-address guard.

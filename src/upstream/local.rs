@@ -1,0 +1,1 @@
+//! Sources inside the Next app itself.

@@ -1,0 +1,1 @@
+//! remotePatterns, domains and localPatterns.

@@ -1,0 +1,1 @@
+//! Sources over HTTP, with redirects, body and time limited.
