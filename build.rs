@@ -1,3 +1,5 @@
+//! Tells the linker how a Node addon finds Node's symbols.
+
 fn main() {
     napi_build::setup();
 }

@@ -6,26 +6,10 @@
 //! request -> negotiate -> key -> cache -> flight -> upstream -> image -> cache -> response
 //! ```
 
-pub mod config;
 pub mod error;
 
-pub mod key;
-pub mod negotiate;
-pub mod request;
-
-pub mod cache;
-#[cfg(feature = "server")]
-pub mod flight;
-pub mod upstream;
-
 pub mod image;
-pub mod response;
 
-#[cfg(feature = "server")]
-pub mod handler;
 pub mod runtime;
-
-#[cfg(all(feature = "binding", not(test)))]
-mod binding;
 
 pub use error::{Error, Result};

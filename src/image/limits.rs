@@ -6,10 +6,15 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
+/// No limit goes beyond this: 2^32 pixels are 16 GiB of RGBA, and sizes computed from them stay far from
+/// overflowing 64 bits.
+pub const MOST_PIXELS: u64 = 1 << 32;
+
 /// What one image may cost. Each limit is checked before the memory or time is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Width × height that an input may claim. Default 268 402 689, Next's `imgOptMaxInputPixels`.
+    /// Width × height that an input may claim. Default 268 402 689, Next's `imgOptMaxInputPixels`; at most
+    /// [`MOST_PIXELS`] whatever is set.
     pub max_pixels: u64,
     /// Input size in bytes. Default 256 MiB.
     pub max_bytes: u64,
@@ -48,9 +53,10 @@ impl Limits {
         if width == 0 || height == 0 {
             return Err(Error::Decode(format!("image of {width}x{height} px")));
         }
+        let max_pixels = self.max_pixels.min(MOST_PIXELS);
         match width.checked_mul(height) {
-            Some(pixels) if pixels <= self.max_pixels => Ok(()),
-            _ => Err(Error::TooManyPixels { width, height, max_pixels: self.max_pixels }),
+            Some(pixels) if pixels <= max_pixels => Ok(()),
+            _ => Err(Error::TooManyPixels { width, height, max_pixels }),
         }
     }
 }
@@ -89,5 +95,35 @@ impl Progress {
             Some(deadline) if Instant::now() > deadline => Err(Error::Timeout(self.timeout_ms)),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_are_limited_even_where_the_limit_is_off() {
+        let unlimited = Limits { max_pixels: u64::MAX, ..Limits::default() };
+        assert_eq!(unlimited.check_pixels(1 << 16, 1 << 16), Ok(()));
+        for (width, height) in [(1 << 16, (1 << 16) + 1), (u64::MAX, 1), (u64::MAX, u64::MAX)] {
+            let refused = Err(Error::TooManyPixels { width, height, max_pixels: MOST_PIXELS });
+            assert_eq!(unlimited.check_pixels(width, height), refused);
+        }
+    }
+
+    #[test]
+    fn a_job_stops_when_cancelled_or_late() {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let no_clock = Limits { timeout_ms: 0, ..Limits::default() };
+        let progress = Progress::start(&no_clock, Arc::clone(&cancelled));
+        assert_eq!(progress.check(), Ok(()));
+        cancelled.store(true, Ordering::Relaxed);
+        assert_eq!(progress.check(), Err(Error::Aborted));
+
+        let hasty = Limits { timeout_ms: 1, ..Limits::default() };
+        let progress = Progress::start(&hasty, Arc::default());
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(progress.check(), Err(Error::Timeout(1)));
     }
 }

@@ -1,6 +1,7 @@
 //! The image core: bytes in, bytes out. Pure: no napi, tokio, http or file system.
 //!
-//! [`optimize`] is the whole way: probe, decode, resize, convert to sRGB, orient, encode.
+//! [`inspect`] reads the header, [`Job::memory_bytes`] says what the work will cost, and [`Job::run`] is the
+//! whole way: decode, resize, colours, orientation, crop, encode.
 
 pub mod color;
 pub mod decode;
@@ -10,5 +11,164 @@ pub mod limits;
 pub mod orientation;
 pub mod resize;
 
+pub use decode::{Header, Layout, Pixels};
+pub use encode::{AvifEngine, EncodeOptions};
 pub use format::{Format, OutputFormat};
 pub use limits::{Limits, Progress};
+
+use crate::error::{Error, Result};
+use decode::Target;
+use resize::Plan;
+
+/// The largest side of a result, px: what WebP can hold (14 bits).
+pub const MAX_WIDTH: u32 = 16_383;
+
+/// What is wanted of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// px, 1..=16383; never enlarges.
+    pub width: u32,
+    /// px, 1..=16383; given, the image covers the box and its middle is kept.
+    pub height: Option<u32>,
+    /// `None` chooses what Next would without an Accept header: the source's own format, JPEG for WebP and AVIF.
+    pub format: Option<OutputFormat>,
+    /// How to encode.
+    pub encode: EncodeOptions,
+}
+
+impl Options {
+    /// # Errors
+    /// [`Error::InvalidOption`] that names the option, when one is out of its range.
+    pub fn validate(&self) -> Result<()> {
+        let side = 1..=MAX_WIDTH;
+        if !side.contains(&self.width) {
+            return Err(Error::InvalidOption(format!("width {} is not in 1..={MAX_WIDTH}", self.width)));
+        }
+        if let Some(height) = self.height.filter(|height| !side.contains(height)) {
+            return Err(Error::InvalidOption(format!("height {height} is not in 1..={MAX_WIDTH}")));
+        }
+        if !(1..=100).contains(&self.encode.quality) {
+            let quality = self.encode.quality;
+            return Err(Error::InvalidOption(format!("quality {quality} is not in 1..=100")));
+        }
+        Ok(())
+    }
+}
+
+/// What an input turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inspected {
+    /// It can be decoded.
+    Image(Job),
+    /// It is recognised and passed through untouched: a vector, an icon, an animation, or a kind that no Rust
+    /// decoder here reads.
+    Bypass {
+        /// What it is.
+        format: Format,
+        /// Of an animation; the other kinds are not parsed.
+        header: Option<Header>,
+    },
+}
+
+/// An input whose header has been read and found within the limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// By the bytes, not by a name.
+    pub format: Format,
+    /// What the file claims.
+    pub header: Header,
+}
+
+/// A result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Optimized {
+    /// The encoded image, free of metadata.
+    pub data: Vec<u8>,
+    /// What `data` is.
+    pub format: OutputFormat,
+    /// px
+    pub width: u32,
+    /// px
+    pub height: u32,
+}
+
+/// Recognises the bytes and reads the header, without decoding.
+///
+/// # Errors
+/// [`Error::TooManyBytes`], [`Error::NotAnImage`], [`Error::TooManyPixels`], [`Error::Decode`].
+pub fn inspect(input: &[u8], limits: &Limits) -> Result<Inspected> {
+    limits.check_bytes(input.len())?;
+    let format =
+        format::detect(input).ok_or_else(|| Error::NotAnImage("no known magic number".to_owned()))?;
+    if format.is_bypass() {
+        return Ok(Inspected::Bypass { format, header: None });
+    }
+    let header = decode::header(input, format, limits)?;
+    if header.animated {
+        return Ok(Inspected::Bypass { format, header: Some(header) });
+    }
+    Ok(Inspected::Image(Job { format, header }))
+}
+
+impl Job {
+    /// The output format when the caller names none.
+    #[must_use]
+    pub fn default_format(&self) -> OutputFormat {
+        match self.format.output() {
+            None | Some(OutputFormat::WebP | OutputFormat::Avif) => OutputFormat::Jpeg,
+            Some(own) => own,
+        }
+    }
+
+    /// An upper estimate of the memory the job takes at its peak, bytes: for the decoder or the resizer, whichever
+    /// takes more, then the scaled pixels with what an encoder keeps beside them.
+    #[must_use]
+    pub fn memory_bytes(&self, options: &Options) -> u64 {
+        let plan = self.plan(options);
+        // Measured peaks over the scaled pixels: libaom keeps about 24 bytes a pixel, the others less.
+        let encoder = u64::from(plan.scaled_width) * u64::from(plan.scaled_height) * 24;
+        // The resizer scales rows first, then columns; alpha it premultiplies in a copy.
+        let Header { width, height, has_alpha, decoded_bytes, .. } = self.header;
+        let source = u64::from(width) * u64::from(height) * if has_alpha { 8 } else { 3 };
+        let longer = u64::from(plan.scaled_width.max(plan.scaled_height));
+        let rows = longer.min(u64::from(width)) * u64::from(height) * if has_alpha { 4 } else { 3 };
+        decoded_bytes.max(source.saturating_add(rows)).saturating_add(encoder)
+    }
+
+    fn plan(&self, options: &Options) -> Plan {
+        let Header { width, height, orientation, .. } = self.header;
+        let (width, height) = orientation::oriented_size(width, height, orientation);
+        Plan::new(self.format, width, height, options.width, options.height)
+    }
+
+    /// Decode, resize, colours, orientation, crop, encode.
+    ///
+    /// # Errors
+    /// [`Error::Decode`], [`Error::Encode`], [`Error::Aborted`], [`Error::Timeout`].
+    pub fn run(
+        &self,
+        input: &[u8],
+        options: &Options,
+        limits: &Limits,
+        progress: &Progress,
+    ) -> Result<Optimized> {
+        let format = options.format.unwrap_or_else(|| self.default_format());
+        let plan = self.plan(options);
+        let orientation = self.header.orientation;
+        let (width, height) = orientation::oriented_size(plan.scaled_width, plan.scaled_height, orientation);
+
+        progress.check()?;
+        let mut decoded =
+            decode::decode(input, self.format, Some(Target { width, height }), limits, progress)?;
+        let icc = decoded.icc.take();
+        progress.check()?;
+        let pixels = resize::resize(decoded, width, height)?;
+        progress.check()?;
+        let pixels = color::to_srgb(pixels, icc.as_deref());
+        let pixels = orientation::apply(pixels, orientation);
+        let pixels = resize::crop(pixels, plan.width, plan.height);
+        progress.check()?;
+        let data = encode::encode(&pixels, format, &options.encode, progress)?;
+        Ok(Optimized { data, format, width: pixels.width, height: pixels.height })
+    }
+}

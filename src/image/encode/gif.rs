@@ -1,1 +1,43 @@
-//! gif
+//! GIF: a dithered palette of 256 colors and one bit of alpha.
+
+use gif::{Encoder, EncodingError, Frame};
+
+use super::palette::quantize;
+use crate::error::{Error, Result};
+use crate::image::decode::{Layout, Pixels};
+use crate::image::limits::Progress;
+
+/// Alpha from here on counts as opaque.
+const OPAQUE_FROM: u8 = 128;
+
+/// Encodes one frame. Dimensions are at most 65 535 px.
+///
+/// # Errors
+/// [`Error::Encode`] when an encoder fails, [`Error::Aborted`] or [`Error::Timeout`] from `progress`.
+pub(super) fn encode(pixels: &Pixels, progress: &Progress) -> Result<Vec<u8>> {
+    let mut rgba = super::png::to_rgba(pixels);
+    if pixels.layout == Layout::Rgba {
+        for pixel in rgba.to_mut().as_chunks_mut::<4>().0 {
+            *pixel = if pixel[3] < OPAQUE_FROM { [0; 4] } else { [pixel[0], pixel[1], pixel[2], 255] };
+        }
+    }
+    let indexed = quantize(&rgba, pixels.width, pixels.height, 0.0, progress)?;
+    drop(rgba);
+
+    let failed = |error: EncodingError| Error::Encode(format!("gif: {error}"));
+    let (Ok(width), Ok(height)) = (u16::try_from(pixels.width), u16::try_from(pixels.height)) else {
+        return Err(Error::Encode("gif: more than 65535 px".into()));
+    };
+    let palette: Vec<u8> = indexed.colors.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect();
+    let frame = Frame {
+        width,
+        height,
+        // Colors stand by rising alpha, so the transparent one can only be the first.
+        transparent: (indexed.colors[0][3] == 0).then_some(0),
+        buffer: indexed.indices.into(),
+        ..Frame::default()
+    };
+    let mut encoder = Encoder::new(Vec::new(), width, height, &palette).map_err(failed)?;
+    encoder.write_frame(&frame).map_err(failed)?;
+    encoder.into_inner().map_err(failed)
+}

@@ -1,3 +1,231 @@
-//! AVIF: container in safe Rust, AV1 by re_rav1d.
+//! AVIF: the container in safe Rust, AV1 by `re_rav1d`.
+//!
+//! The way of a file: [`container`] finds the items, [`plan`] checks what an item claims, [`av1`] decodes its
+//! tiles, [`colour`] turns their planes into pixels. What is not supported is refused: layer selection,
+//! derived images other than grids, tiles with an alpha plane each.
 
-pub mod container;
+#![forbid(unsafe_code)]
+
+mod av1;
+mod colour;
+mod container;
+mod obu;
+mod plan;
+mod profile;
+mod property;
+mod reader;
+mod transform;
+
+use colour::Target;
+use container::Container;
+use plan::{Place, Plan};
+use transform::Rect;
+
+use crate::error::{Error, Result};
+use crate::image::decode::{Decoded, Header, Layout, Pixels};
+use crate::image::limits::{Limits, Progress};
+
+/// Reads the container and the AV1 sequence header; no pixel is decoded.
+///
+/// Width and height are those after `clap` and before `irot` and `imir`, which make up the orientation. An
+/// Exif orientation is ignored, as the format demands and sharp does. `animated` means an image sequence;
+/// its size is that of the still image that comes with it.
+///
+/// # Errors
+/// [`Error::NotAnImage`] without the brand, [`Error::TooManyBytes`], [`Error::TooManyPixels`], and
+/// [`Error::Decode`] for what is damaged or not supported.
+pub fn header(input: &[u8], limits: &Limits) -> Result<Header> {
+    let image = Image::parse(input, limits)?;
+    Ok(Header {
+        width: image.crop.width,
+        height: image.crop.height,
+        orientation: image.orientation(),
+        has_alpha: image.alpha.is_some(),
+        animated: image.container.animated(),
+        depth: image.colour.sequence.depth,
+        decoded_bytes: image.decoded_bytes(input.len()),
+    })
+}
+
+/// Decodes the primary image to 8 bits per sample: gray, RGB, or RGBA where a pixel is not opaque.
+///
+/// Colour described by code points other than sRGB's comes with a profile that says the same.
+///
+/// # Errors
+/// Those of [`header`], and what `progress` answers.
+pub fn decode(input: &[u8], limits: &Limits, progress: &Progress) -> Result<Decoded> {
+    let image = Image::parse(input, limits)?;
+    let alpha = image.decode_alpha(progress)?;
+    let mut pixels = image.decode_colour(alpha.is_some(), progress)?;
+    if let Some(alpha) = alpha {
+        apply_alpha(&mut pixels.data, &alpha, image.is_premultiplied());
+    }
+    crop(&mut pixels, image.crop);
+    let icc = match image.colour.properties.icc {
+        Some(icc) => Some(icc.to_vec()),
+        None if image.colour.sequence.mono => None,
+        None => profile::icc(image.colour.cicp),
+    };
+    Ok(Decoded {
+        source_width: f64::from(pixels.width),
+        source_height: f64::from(pixels.height),
+        pixels,
+        icc,
+        orientation: image.orientation(),
+    })
+}
+
+/// A file whose claims have been checked.
+struct Image<'a> {
+    container: Container<'a>,
+    primary: u32,
+    colour: Plan<'a>,
+    /// The item and its plan.
+    alpha: Option<(u32, Plan<'a>)>,
+    crop: Rect,
+}
+
+impl<'a> Image<'a> {
+    fn parse(input: &'a [u8], limits: &Limits) -> Result<Self> {
+        limits.check_bytes(input.len())?;
+        let container = Container::parse(input)?;
+        let primary = container.primary()?;
+        let colour = Plan::of(&container, primary, limits)?;
+        let alpha = match container.alpha_of(primary) {
+            Some(item) => Some((item, Plan::of(&container, item, limits)?)),
+            None => None,
+        };
+        if alpha
+            .as_ref()
+            .is_some_and(|(_, alpha)| (alpha.width, alpha.height) != (colour.width, colour.height))
+        {
+            return Err(damaged("an alpha plane of another size than its image"));
+        }
+        let crop = match colour.properties.clap {
+            Some(clap) => clap.rect(colour.width, colour.height)?,
+            None => Rect::whole(colour.width, colour.height),
+        };
+        Ok(Self { container, primary, colour, alpha, crop })
+    }
+
+    fn orientation(&self) -> u8 {
+        self.colour.properties.orientation.exif()
+    }
+
+    fn is_premultiplied(&self) -> bool {
+        self.alpha.as_ref().is_some_and(|(item, _)| self.container.is_premultiplied(self.primary, *item))
+    }
+
+    fn layout(&self, transparent: bool) -> Layout {
+        match (transparent, self.colour.sequence.mono) {
+            (true, _) => Layout::Rgba,
+            (false, true) => Layout::Luma,
+            (false, false) => Layout::Rgb,
+        }
+    }
+
+    fn decoded_bytes(&self, input_len: usize) -> u64 {
+        let pixels = u64::from(self.colour.width) * u64::from(self.colour.height);
+        let channels = self.layout(self.alpha.is_some()).channels() + usize::from(self.alpha.is_some());
+        let alpha = self.alpha.as_ref().map_or(0, |(_, alpha)| alpha.decoder_bytes());
+        // One copy of the item's bytes goes to the decoder.
+        pixels
+            .saturating_mul(channels as u64)
+            .saturating_add(self.colour.decoder_bytes().max(alpha))
+            .saturating_add(input_len as u64)
+    }
+
+    /// The alpha plane in 8 bits, or `None` where there is none or it is opaque throughout.
+    fn decode_alpha(&self, progress: &Progress) -> Result<Option<Vec<u8>>> {
+        let Some((_, plan)) = &self.alpha else { return Ok(None) };
+        let mut canvas = Canvas::new(plan, 1);
+        plan.decode(&self.container, progress, |frame, place| {
+            // Alpha is of full range by the specification; files by early writers say otherwise in the
+            // stream, and mean it.
+            colour::paint_gray(frame, plan.sequence.cicp.full_range, &mut canvas.target(place)?);
+            Ok(())
+        })?;
+        let alpha = canvas.data;
+        Ok(alpha.iter().any(|&alpha| alpha != 0xFF).then_some(alpha))
+    }
+
+    fn decode_colour(&self, transparent: bool, progress: &Progress) -> Result<Pixels> {
+        let plan = &self.colour;
+        let layout = self.layout(transparent);
+        let mut canvas = Canvas::new(plan, layout.channels());
+        plan.decode(&self.container, progress, |frame, place| {
+            colour::paint(frame, plan.cicp, &mut canvas.target(place)?)
+        })?;
+        Ok(Pixels { data: canvas.data, width: plan.width, height: plan.height, layout })
+    }
+}
+
+/// The pixels to be. Memory is taken once a first tile has been decoded, so a few bytes that only claim a
+/// large size cost none.
+struct Canvas {
+    data: Vec<u8>,
+    width: usize,
+    height: usize,
+    channels: usize,
+}
+
+impl Canvas {
+    fn new(plan: &Plan, channels: usize) -> Self {
+        Self { data: Vec::new(), width: plan.width as usize, height: plan.height as usize, channels }
+    }
+
+    /// The part at `place`, which lies inside.
+    fn target(&mut self, place: Place) -> Result<Target<'_>> {
+        let stride = self.width * self.channels;
+        if self.data.is_empty() {
+            let bytes = (stride as u64).checked_mul(self.height as u64);
+            let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
+            self.data = vec![0; bytes.ok_or_else(|| damaged("an image too large for this machine"))?];
+        }
+        let start = place.y as usize * stride + place.x as usize * self.channels;
+        Ok(Target {
+            data: &mut self.data[start..],
+            stride,
+            channels: self.channels,
+            width: place.width as usize,
+            height: place.height as usize,
+        })
+    }
+}
+
+/// Puts `alpha` into RGBA pixels; colours that are multiplied with it are divided again.
+fn apply_alpha(rgba: &mut [u8], alpha: &[u8], premultiplied: bool) {
+    let pixels = rgba.chunks_exact_mut(4).zip(alpha);
+    if !premultiplied {
+        pixels.for_each(|(pixel, &alpha)| pixel[3] = alpha);
+        return;
+    }
+    for (pixel, &alpha) in pixels {
+        let divisor = u16::from(alpha);
+        for sample in &mut pixel[..3] {
+            let straight = (u16::from(*sample) * 255 + divisor / 2).checked_div(divisor).unwrap_or(0);
+            *sample = straight.min(255) as u8;
+        }
+        pixel[3] = alpha;
+    }
+}
+
+/// Keeps the pixels inside of `rect`, moving rows within their memory.
+fn crop(pixels: &mut Pixels, rect: Rect) {
+    if rect == Rect::whole(pixels.width, pixels.height) {
+        return;
+    }
+    let channels = pixels.layout.channels();
+    let stride = pixels.width as usize * channels;
+    let row = rect.width as usize * channels;
+    for y in 0..rect.height as usize {
+        let start = (rect.top as usize + y) * stride + rect.left as usize * channels;
+        pixels.data.copy_within(start..start + row, y * row);
+    }
+    pixels.data.truncate(rect.height as usize * row);
+    (pixels.width, pixels.height) = (rect.width, rect.height);
+}
+
+fn damaged(what: &str) -> Error {
+    Error::Decode(format!("AVIF: {what}"))
+}

@@ -1,0 +1,268 @@
+// @ts-check
+// Finds or builds the newest libaom, so that cargo links that one and not the older one inside libaom-sys.
+//
+//   node scripts/libaom.mjs     prints { version, source, env } as JSON; `env` is what cargo needs
+//
+// Tried in this order, each failure with a line on stderr:
+//   1. UNSHARP_LIBAOM: a folder with an installed static library, or a source tarball
+//   2. a system libaom >= 3.13 with a static archive, by pkg-config
+//   3. the pinned source: Debian's source package, else the project's own release tarball
+//   4. nothing: libaom-sys builds its bundled 3.11, for which the encoder has settings of its own
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
+
+/** @typedef {{ version: string, source: string, env: Record<string, string> }} Libaom */
+/** @typedef {(line: string) => void} Log */
+
+const VERSION = '3.14.1'
+const BUNDLED = '3.11.0'
+const OLDEST = [3, 13]
+/** The same release, packed twice: `debian` is what Debian ships, `release` is the project's own. */
+const SHA256 = {
+  debian: '4ef9882eda023582499511b845f4d4368a34c9886f545a7eea4ca20799d3c161',
+  release: '44bf90dbd23e734d50e70a8c41c285193922938bd0d3bc2ee56764d181d55ef5',
+}
+const RELEASE_URL = `https://storage.googleapis.com/aom-releases/libaom-${VERSION}.tar.gz`
+/** Where Debian's package debian-archive-keyring puts the keys. */
+const KEYRINGS = ['pgp', 'gpg'].map((type) => `/usr/share/keyrings/debian-archive-keyring.${type}`)
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..')
+const CACHE = resolve(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'libaom')
+
+// Only the encoder, only 8 bits (the output is the same without high bit depth, and the code a third
+// smaller), nothing that is not the library. The right SIMD code is chosen at run time.
+const CMAKE_OPTIONS = [
+  '-DCMAKE_BUILD_TYPE=Release',
+  '-DCMAKE_INSTALL_LIBDIR=lib',
+  '-DBUILD_SHARED_LIBS=0',
+  '-DCONFIG_PIC=1',
+  '-DCONFIG_AV1_DECODER=0',
+  '-DCONFIG_AV1_HIGHBITDEPTH=0',
+  '-DCONFIG_RUNTIME_CPU_DETECT=1',
+  '-DCONFIG_WEBM_IO=0',
+  '-DENABLE_DOCS=0',
+  '-DENABLE_EXAMPLES=0',
+  '-DENABLE_TESTS=0',
+  '-DENABLE_TESTDATA=0',
+  '-DENABLE_TOOLS=0',
+]
+
+/**
+ * The best libaom that can be had here and the environment with which cargo links it.
+ *
+ * @param {{ log?: Log }} [options] `log` gets one line for each step that fails and for a build
+ * @returns {Promise<Libaom>}
+ */
+export async function libaomEnv({ log = (line) => console.error(line) } = {}) {
+  for (const find of [fromEnvironment, fromSystem, fromPinnedSource]) {
+    try {
+      const found = await find(log)
+      if (found) return found
+    } catch (error) {
+      log(`libaom: ${find.label}: ${reason(error)}`)
+    }
+  }
+  log(`libaom: using the bundled ${BUNDLED}`)
+  return { version: BUNDLED, source: 'bundled', env: {} }
+}
+
+/** @param {Log} log */
+async function fromEnvironment(log) {
+  const given = process.env.UNSHARP_LIBAOM
+  if (!given) return null
+  const path = resolve(given)
+  if ((await stat(path)).isDirectory()) return installed(path, 'UNSHARP_LIBAOM')
+  const digest = await sha256(path)
+  const prefix = join(CACHE, digest.slice(0, 16))
+  if (!existsSync(prefix)) await build(path, prefix, log)
+  return installed(prefix, 'UNSHARP_LIBAOM')
+}
+fromEnvironment.label = 'UNSHARP_LIBAOM'
+
+async function fromSystem() {
+  const version = await run('pkg-config', ['--modversion', 'aom']).catch(() => '')
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  if (major !== OLDEST[0] || minor < OLDEST[1]) return null
+  const prefix = await run('pkg-config', ['--variable=prefix', 'aom'])
+  const libdir = await run('pkg-config', ['--variable=libdir', 'aom'])
+  if (!existsSync(join(libdir, 'libaom.a'))) return null
+  return installed(prefix, 'system', libdir)
+}
+fromSystem.label = 'the system library'
+
+/** @param {Log} log */
+async function fromPinnedSource(log) {
+  const prefix = join(CACHE, VERSION)
+  if (!existsSync(prefix)) {
+    const [cmake, perl] = await Promise.all([works('cmake', ['--version']), works('perl', ['-v'])])
+    if (!cmake || !perl) throw new Error('building it needs cmake and perl')
+    await inScratch(async (scratch) => build(await pinnedSource(scratch, log), prefix, log))
+  }
+  return installed(prefix, 'built')
+}
+fromPinnedSource.label = `the source of ${VERSION}`
+
+/**
+ * @param {string} scratch
+ * @param {Log} log
+ */
+async function pinnedSource(scratch, log) {
+  try {
+    return await checked(await debianSource(scratch), SHA256.debian)
+  } catch (error) {
+    log(`libaom: Debian's source package: ${reason(error)}`)
+  }
+  const response = await fetch(RELEASE_URL, { signal: AbortSignal.timeout(60_000) })
+  if (!response.ok) throw new Error(`${RELEASE_URL} answers ${response.status}`)
+  const file = join(scratch, `libaom-${VERSION}.tar.gz`)
+  await writeFile(file, new Uint8Array(await response.arrayBuffer()))
+  return checked(file, SHA256.release)
+}
+
+/**
+ * Fetches the source package through apt, in folders of its own so that the machine's lists stay as they
+ * are. The mirror is the one from which the machine gets its own Debian packages.
+ *
+ * @param {string} scratch
+ */
+async function debianSource(scratch) {
+  const repositories = await run('apt-get', ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages'])
+  const mirror = repositories.split('\n').find((uri) => /\/debian\/?$/.test(uri))
+  if (!mirror) throw new Error('apt knows no Debian mirror here')
+  // Where the keyring is elsewhere, apt looks among the keys that it trusts for everything.
+  const key = KEYRINGS.find(existsSync)
+  const apt = join(scratch, 'apt')
+  for (const folder of ['lists/partial', 'cache/archives/partial']) await mkdir(join(apt, folder), { recursive: true })
+  await writeFile(join(apt, 'sources.list'), `deb-src ${key ? `[signed-by=${key}] ` : ''}${mirror} sid main\n`)
+  const options = [
+    ['Dir::Etc::sourcelist', join(apt, 'sources.list')],
+    ['Dir::Etc::sourceparts', '/dev/null'],
+    ['Dir::State::lists', join(apt, 'lists')],
+    ['Dir::Cache', join(apt, 'cache')],
+    // The scratch folder belongs to whoever runs this, not to apt's own user.
+    ['APT::Sandbox::User', ''],
+    ['Acquire::Retries', '2'],
+    ['Acquire::http::Timeout', '30'],
+  ].flatMap(([name, value]) => ['-o', `${name}=${value}`])
+  await run('apt-get', [...options, 'update'], { cwd: scratch })
+  await run('apt-get', [...options, 'source', '--download-only', `aom=${VERSION}-1`], { cwd: scratch })
+  return join(scratch, `aom_${VERSION}.orig.tar.xz`)
+}
+
+/**
+ * Compiles a source tarball and moves the result to `prefix` in one step, so that what is there is whole.
+ *
+ * @param {string} tarball
+ * @param {string} prefix
+ * @param {Log} log
+ */
+async function build(tarball, prefix, log) {
+  const jobs = String(availableParallelism())
+  await inScratch(async (scratch) => {
+    const source = join(scratch, 'source')
+    await mkdir(source)
+    await run('tar', ['-xf', tarball, '-C', source])
+    // Debian packs the files themselves, the project packs one folder.
+    const entries = await readdir(source)
+    const top = entries.length === 1 ? join(source, entries[0]) : source
+    const ninja = (await works('ninja', ['--version'])) ? ['-G', 'Ninja'] : []
+    const [work, staged] = [join(scratch, 'build'), join(scratch, 'installed')]
+    log(`libaom: building ${tarball} with ${jobs} jobs, once`)
+    await run('cmake', ['-S', top, '-B', work, ...ninja, `-DCMAKE_INSTALL_PREFIX=${prefix}`, ...CMAKE_OPTIONS])
+    await run('cmake', ['--build', work, '--parallel', jobs])
+    await run('cmake', ['--install', work], { env: { ...process.env, DESTDIR: staged } })
+    await rename(join(staged, prefix), prefix).catch((error) => {
+      // Another process was faster, with the same result.
+      if (!existsSync(prefix)) throw error
+    })
+  })
+}
+
+/**
+ * @param {string} prefix
+ * @param {string} source
+ * @returns {Promise<Libaom>}
+ */
+async function installed(prefix, source, libdir = join(prefix, 'lib')) {
+  if (!existsSync(join(libdir, 'libaom.a'))) throw new Error(`${libdir} holds no libaom.a`)
+  const pkgconfig = join(libdir, 'pkgconfig')
+  const version = /^Version:\s*(\S+)/m.exec(await readFile(join(pkgconfig, 'aom.pc'), 'utf8'))?.[1]
+  if (!version) throw new Error(`${pkgconfig}/aom.pc names no version`)
+  // libaom-sys takes the library only when all three are set, and builds again when one changes.
+  const env = {
+    LIB_AOM_STATIC_LIB_PATH: libdir,
+    LIB_AOM_INCLUDE_PATH: join(prefix, 'include'),
+    LIB_AOM_PKG_CONFIG_PATH: pkgconfig,
+  }
+  return { version, source, env }
+}
+
+/**
+ * @template T
+ * @param {(scratch: string) => Promise<T>} work
+ */
+async function inScratch(work) {
+  await mkdir(CACHE, { recursive: true })
+  // Beside the result, so that the rename stays within one file system.
+  const scratch = await mkdtemp(join(CACHE, '.building-'))
+  try {
+    return await work(scratch)
+  } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+}
+
+/**
+ * @param {string} file
+ * @param {string} expected
+ */
+async function checked(file, expected) {
+  const digest = await sha256(file)
+  if (digest !== expected) throw new Error(`${file} has the SHA-256 ${digest}, not ${expected}`)
+  return file
+}
+
+/** @param {string} file */
+async function sha256(file) {
+  return createHash('sha256')
+    .update(await readFile(file))
+    .digest('hex')
+}
+
+/**
+ * @param {string} command
+ * @param {string[]} args
+ */
+function works(command, args) {
+  return run(command, args).then(
+    () => true,
+    () => false,
+  )
+}
+
+/**
+ * @param {string} command
+ * @param {string[]} args
+ * @param {import('node:child_process').ExecFileOptions} [options]
+ * @returns {Promise<string>} what it printed, trimmed
+ */
+async function run(command, args, options) {
+  const { stdout } = await promisify(execFile)(command, args, { ...options, encoding: 'utf8', maxBuffer: 64 << 20 })
+  return stdout.trim()
+}
+
+/** @param {unknown} error */
+function reason(error) {
+  const { message, stderr } = /** @type {{ message?: string, stderr?: string }} */ (error ?? {})
+  const lines = (stderr?.trim() || message || String(error)).split('\n')
+  return lines[lines.length - 1]
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  console.log(JSON.stringify(await libaomEnv(), null, 2))
+}

@@ -1,1 +1,0 @@
-//! Hot variants in memory, least recently used out first, bounded by bytes.

@@ -1,1 +1,0 @@
-//! Single flight: one leader works, followers share its result.

@@ -1,1 +1,0 @@
-//! ICC profiles to sRGB, and layouts to what encoders take.

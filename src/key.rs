@@ -1,1 +1,0 @@
-//! The cache key, equal to Next's.

@@ -1,1 +1,0 @@
-//! Which output type the client gets, from its Accept header.

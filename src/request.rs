@@ -1,1 +1,0 @@
-//! Validation of `/_next/image` requests, in Next's order and with Next's words.

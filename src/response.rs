@@ -1,1 +1,0 @@
-//! The answer: status, headers, body; ETag and 304.

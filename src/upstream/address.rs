@@ -1,1 +1,0 @@
-//! The private-address guard.

@@ -1,1 +1,0 @@
-//! Sources inside the Next app itself.

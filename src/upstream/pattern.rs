@@ -1,1 +1,0 @@
-//! remotePatterns, domains and localPatterns.

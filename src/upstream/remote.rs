@@ -1,1 +1,0 @@
-//! Sources over HTTP, with redirects, body and time limited.

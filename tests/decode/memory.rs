@@ -1,0 +1,127 @@
+//! What decoding takes, measured, against what the header says it will.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::LazyLock;
+
+use unsharp::Error;
+use unsharp::image::decode::decode;
+use unsharp::image::{Limits, Progress, format};
+
+use crate::make::samples::{self, Sample};
+use crate::{job, to_png};
+
+thread_local! {
+    /// bytes held by this thread, and the most it held
+    static HELD: Cell<(isize, isize)> = const { Cell::new((0, 0)) };
+}
+
+/// The system's allocator, with a count per thread.
+pub struct Counting;
+
+fn count(change: isize) {
+    // A thread that is ending has no counter any more.
+    let _ = HELD.try_with(|held| {
+        let (now, peak) = held.get();
+        held.set((now + change, peak.max(now + change)));
+    });
+}
+
+// SAFETY: every call goes to `System` as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size().cast_signed());
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size().cast_signed());
+        // SAFETY: the caller keeps `alloc_zeroed`'s contract.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        count(-layout.size().cast_signed());
+        // SAFETY: the caller keeps `dealloc`'s contract.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // Both may exist for a moment.
+        count(size.cast_signed());
+        count(-layout.size().cast_signed());
+        // SAFETY: the caller keeps `realloc`'s contract.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+}
+
+/// The most bytes that `work` held at once beside what there was before. It runs as jobs do: on the only thread
+/// of a rayon pool, so that everything is counted here.
+pub fn peak<T: Send>(work: impl FnOnce() -> T + Send) -> (T, u64) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    pool.install(|| {
+        let before = HELD.get().0;
+        HELD.set((before, before));
+        let result = work();
+        (result, (HELD.get().1 - before) as u64)
+    })
+}
+
+/// Large enough for pixels to outweigh what is fixed.
+static LARGE: LazyLock<Vec<Sample>> = LazyLock::new(|| samples::all(1201, 803));
+
+fn decode_peak(sample: &Sample) -> (u64, u64) {
+    let limits = Limits::default();
+    let claimed = job(&sample.file, &limits).expect(&sample.name).header.decoded_bytes;
+    let format = format::detect(&sample.file).expect("a known kind");
+    let (image, peak) = peak(|| decode(&sample.file, format, None, &limits, &Progress::unbounded()));
+    image.unwrap_or_else(|error| panic!("{}: {error}", sample.name));
+    (claimed, peak)
+}
+
+#[test]
+fn decoding_takes_no_more_than_the_header_says_and_not_much_less() {
+    let (wide, high) = (samples::all(4001, 60), samples::all(60, 4001));
+    for sample in LARGE.iter().chain(&wide).chain(&high) {
+        let (claimed, peak) = decode_peak(sample);
+        let name = format!("{}: {peak} of {claimed} bytes", sample.name);
+        assert!(peak <= claimed, "{name}");
+        // A budget that is claimed and not used keeps other images waiting. 12 MiB are fixed parts.
+        assert!(claimed <= peak * 4 + (12 << 20), "{name}");
+    }
+}
+
+#[test]
+fn a_whole_job_to_a_small_size_stays_within_its_estimate() {
+    let limits = Limits::default();
+    for sample in LARGE.iter() {
+        let job = job(&sample.file, &limits).expect(&sample.name);
+        let options = to_png(320);
+        let (result, peak) = peak(|| job.run(&sample.file, &options, &limits, &Progress::unbounded()));
+        result.unwrap_or_else(|error| panic!("{}: {error}", sample.name));
+        let claimed = job.memory_bytes(&options);
+        assert!(peak <= claimed, "{}: {peak} of {claimed} bytes", sample.name);
+    }
+}
+
+#[test]
+fn reading_a_header_takes_memory_that_does_not_grow_with_the_image() {
+    for sample in LARGE.iter() {
+        let (job, peak) = peak(|| job(&sample.file, &Limits::default()));
+        job.expect(&sample.name);
+        assert!(peak < 512 << 10, "{}: {peak} bytes", sample.name);
+    }
+}
+
+#[test]
+fn an_image_over_the_limit_is_refused_before_memory_is_taken() {
+    let limits = Limits { max_pixels: 1201 * 803 - 1, ..Limits::default() };
+    for sample in LARGE.iter() {
+        let format = format::detect(&sample.file).expect("a known kind");
+        let (refused, peak) = peak(|| decode(&sample.file, format, None, &limits, &Progress::unbounded()));
+        let refused = refused.map(drop);
+        assert!(matches!(refused, Err(Error::TooManyPixels { .. })), "{}: {refused:?}", sample.name);
+        assert!(peak < 512 << 10, "{}: {peak} bytes", sample.name);
+    }
+}
