@@ -6,9 +6,20 @@
 //! request -> negotiate -> key -> cache -> flight -> upstream -> image -> cache -> response
 //! ```
 
+pub mod config;
 pub mod error;
 
+pub mod key;
+pub mod negotiate;
+pub mod request;
+
+pub mod cache;
+#[cfg(feature = "server")]
+pub mod flight;
+pub mod upstream;
+
 pub mod image;
+pub mod response;
 
 pub mod runtime;
 

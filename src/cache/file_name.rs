@@ -1,0 +1,127 @@
+//! `<maxAge>.<expireAt>.<etag>.<upstreamEtag>.<ext>`: all that Next knows of an entry besides its bytes
+//! stands in the file's name.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::Entry;
+use crate::error::{Error, Result};
+
+/// The parts of an entry's file name, each checked to be safe in a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FileName {
+    pub max_age_secs: u64,
+    pub expires_at_ms: u64,
+    pub etag: String,
+    pub upstream_etag: String,
+    pub extension: String,
+}
+
+impl FileName {
+    /// The name under which an entry is stored; [`Error::Store`] when a text can't stand in a file name.
+    pub(super) fn of(entry: &Entry) -> Result<Self> {
+        let texts = [&entry.etag, &entry.upstream_etag, &entry.extension];
+        if let Some(text) = texts.into_iter().find(|text| !is_safe(text)) {
+            return Err(Error::Store(format!("{text:?} can't be part of a cache file's name")));
+        }
+        Ok(Self {
+            max_age_secs: entry.max_age_secs,
+            expires_at_ms: entry.expires_at_ms,
+            etag: entry.etag.clone(),
+            upstream_etag: entry.upstream_etag.clone(),
+            extension: entry.extension.clone(),
+        })
+    }
+
+    /// `None` for every name that is not one of Next's.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let mut parts = name.split('.');
+        let mut part = || parts.next();
+        let (max_age, expires_at) = (number(part()?)?, number(part()?)?);
+        let (etag, upstream_etag, extension) = (part()?, part()?, part()?);
+        let whole = part().is_none() && [etag, upstream_etag, extension].into_iter().all(is_safe);
+        whole.then(|| Self {
+            max_age_secs: max_age,
+            expires_at_ms: expires_at,
+            etag: etag.to_owned(),
+            upstream_etag: upstream_etag.to_owned(),
+            extension: extension.to_owned(),
+        })
+    }
+
+    /// The entry that this name and `body` make.
+    pub(super) fn with_body(self, body: Bytes) -> Entry {
+        Entry {
+            body,
+            extension: self.extension,
+            etag: self.etag,
+            upstream_etag: self.upstream_etag,
+            max_age_secs: self.max_age_secs,
+            expires_at_ms: self.expires_at_ms,
+        }
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { max_age_secs, expires_at_ms, etag, upstream_etag, extension } = self;
+        write!(f, "{max_age_secs}.{expires_at_ms}.{etag}.{upstream_etag}.{extension}")
+    }
+}
+
+/// Base64url's letters, which leave out the dot and the slash.
+fn is_safe(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+fn number(text: &str) -> Option<u64> {
+    // `parse` alone would accept a leading `+`.
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::conformance::entry;
+    use super::*;
+
+    #[test]
+    fn a_name_of_nexts_is_read_and_written_alike() {
+        let name = "14400.1763683200000.kd-3_a.VyJhIg.webp";
+        let parsed = FileName::parse(name).expect("five parts");
+        assert_eq!(parsed.max_age_secs, 14_400);
+        assert_eq!(parsed.expires_at_ms, 1_763_683_200_000);
+        assert_eq!(parsed.extension, "webp");
+        assert_eq!(parsed.to_string(), name);
+    }
+
+    #[test]
+    fn every_other_name_is_no_entry() {
+        for name in [
+            "",
+            "....",
+            "60.1.a.b",
+            "60.1.a.b.webp.part",
+            "60.1..b.webp",
+            "60.1.a.b.",
+            "x.1.a.b.webp",
+            "+60.1.a.b.webp",
+            "-60.1.a.b.webp",
+            "60.NaN.a.b.webp",
+            "60.99999999999999999999.a.b.webp",
+            "60.1.a/..b.webp",
+            "60.1.ä.b.webp",
+            "60.1.a b.c.webp",
+        ] {
+            assert_eq!(FileName::parse(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_with_texts_unfit_for_a_path_is_refused() {
+        for bad in ["", "../x", "a.b", "a/b", "a\\b", "a\0b"] {
+            let entry = Entry { upstream_etag: bad.into(), ..entry(b"x") };
+            assert!(matches!(FileName::of(&entry), Err(Error::Store(_))), "{bad:?}");
+        }
+    }
+}

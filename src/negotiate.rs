@@ -1,0 +1,340 @@
+//! Which format the client gets: the `Accept` header against the configured formats, then the source.
+//!
+//! Next asks `@hapi/accept` for the best configured format and keeps it only if its name stands literally in the
+//! header. The rules here are that pair's, so that the same header leads to the same cache key.
+
+use std::cmp::Ordering;
+
+use crate::image::format::{Format, OutputFormat};
+
+/// What a variant is encoded as, and what it is labelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Output {
+    /// The encoder. Not always the label's: `Accept: image/webp;v=1` is labelled webp and encoded like the source.
+    pub format: OutputFormat,
+    /// Extension of the label; [`content_type`] gives its type.
+    pub extension: &'static str,
+}
+
+/// The negotiated type, as it goes into the cache key; empty when the client names none of `formats`.
+///
+/// A malformed header counts as one that names nothing. (Next answers 500 there.)
+#[must_use]
+pub fn negotiate(accept: Option<&str>, formats: &[String]) -> String {
+    let accept = accept.unwrap_or_default();
+    let Some(ranges) = parse(accept) else { return String::new() };
+    let best = best(&ranges, formats).unwrap_or_default();
+    if accept.contains(&best) { best } else { String::new() }
+}
+
+/// How a source of type `upstream` is encoded for the negotiated `mime`. `None` for what is never encoded: svg,
+/// icons, bmp, jxl, heic and jp2.
+#[must_use]
+pub fn output(mime: &str, upstream: Format) -> Option<Output> {
+    let source = match upstream {
+        Format::Jpeg => OutputFormat::Jpeg,
+        Format::Png => OutputFormat::Png,
+        Format::Gif => OutputFormat::Gif,
+        Format::WebP => OutputFormat::WebP,
+        Format::Avif => OutputFormat::Avif,
+        Format::Tiff => OutputFormat::Tiff,
+        _ => return None,
+    };
+    let (format, extension) = match mime {
+        // Without a match, webp and avif go down to what every client can show.
+        "" if matches!(source, OutputFormat::WebP | OutputFormat::Avif) => (OutputFormat::Jpeg, "jpeg"),
+        "" => (source, extension_of(source)),
+        "image/avif" => (OutputFormat::Avif, "avif"),
+        "image/webp" => (OutputFormat::WebP, "webp"),
+        "image/png" => (OutputFormat::Png, "png"),
+        "image/jpeg" => (OutputFormat::Jpeg, "jpeg"),
+        other => (source, extension(other).unwrap_or("bin")),
+    };
+    Some(Output { format, extension })
+}
+
+fn extension_of(format: OutputFormat) -> &'static str {
+    match format {
+        OutputFormat::Avif => "avif",
+        OutputFormat::WebP => "webp",
+        OutputFormat::Jpeg => "jpeg",
+        OutputFormat::Png => "png",
+        OutputFormat::Gif => "gif",
+        OutputFormat::Tiff => "tiff",
+    }
+}
+
+/// Image types and the one extension that Next stores for each.
+const TYPES: [(&str, &str); 16] = [
+    ("avif", "image/avif"),
+    ("webp", "image/webp"),
+    ("png", "image/png"),
+    ("jpeg", "image/jpeg"),
+    ("jxl", "image/jxl"),
+    ("jp2", "image/jp2"),
+    ("heic", "image/heic"),
+    ("gif", "image/gif"),
+    ("svg", "image/svg+xml"),
+    ("ico", "image/x-icon"),
+    ("icns", "image/x-icns"),
+    ("tiff", "image/tiff"),
+    ("bmp", "image/bmp"),
+    ("apng", "image/apng"),
+    ("jpg", "image/jpeg"),
+    ("tif", "image/tiff"),
+];
+
+/// The extension of an image type, its parameters ignored; `None` for a type that is no known image.
+#[must_use]
+pub fn extension(mime: &str) -> Option<&'static str> {
+    let essence = mime.trim_start().split([';', ' ', '\t']).next().unwrap_or_default();
+    TYPES.iter().find(|(_, known)| known.eq_ignore_ascii_case(essence)).map(|(extension, _)| *extension)
+}
+
+/// The type of an extension; `application/octet-stream` for an unknown one.
+#[must_use]
+pub fn content_type(extension: &str) -> &'static str {
+    TYPES
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(extension))
+        .map_or("application/octet-stream", |(_, mime)| mime)
+}
+
+/// One media range of the header.
+struct Range {
+    token: String,
+    /// Parameters before `q`, as `;name=value`, spaces removed.
+    params: String,
+    specificity: usize,
+    q: f64,
+}
+
+impl Range {
+    fn kind(&self) -> (&str, &str) {
+        let mut parts = self.token.split('/');
+        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+    }
+}
+
+/// The ranges in header order, those refused by `q=0` included; `None` when the header is malformed.
+fn parse(accept: &str) -> Option<Vec<Range>> {
+    let header = if accept.is_empty() { "*/*" } else { accept };
+    let mut ranges = Vec::new();
+    for part in split_unquoted(header, ',') {
+        if part.is_empty() {
+            continue;
+        }
+        let mut fields = split_unquoted(&part, ';').into_iter();
+        let token = fields.next().unwrap_or_default().to_lowercase();
+        if !is_media_range(&token) {
+            continue;
+        }
+        let mut params: Vec<(String, String)> = Vec::new();
+        let mut q = None;
+        for field in fields {
+            let mut halves = split_unquoted(&field, '=').into_iter();
+            let (Some(name), Some(value), None) = (halves.next(), halves.next(), halves.next()) else {
+                return None;
+            };
+            if value.is_empty() {
+                return None;
+            }
+            if name == "q" || name == "Q" {
+                q = Some(quality(&value));
+            } else if q.is_none() {
+                match params.iter_mut().find(|(known, _)| *known == name) {
+                    Some(known) => known.1 = value,
+                    None => params.push((name, value)),
+                }
+            }
+        }
+        ranges.push(Range {
+            token,
+            specificity: params.len(),
+            params: params.iter().fold(String::new(), |text, (name, value)| text + ";" + name + "=" + value),
+            q: q.unwrap_or(1.0),
+        });
+    }
+    Some(ranges)
+}
+
+/// Splits at `separator`, leaves what stands between `="` and `"` whole, and drops spaces and tabs elsewhere.
+fn split_unquoted(text: &str, separator: char) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut previous = '\0';
+    let mut rest = text.char_indices();
+    while let Some((at, letter)) = rest.next() {
+        let part = parts.last_mut().expect("one part from the start");
+        if letter == '"' && previous == '=' && text[at + 1..].contains('"') {
+            part.push(letter);
+            for (_, quoted) in rest.by_ref() {
+                part.push(quoted);
+                if quoted == '"' {
+                    break;
+                }
+            }
+        } else if letter == separator {
+            parts.push(String::new());
+        } else if letter != ' ' && letter != '\t' {
+            part.push(letter);
+        }
+        previous = letter;
+    }
+    parts
+}
+
+/// hapi's pattern, whose three alternatives are anchored differently: it starts with `*/*`, or has `type/*`
+/// anywhere, or ends in `type/subtype`.
+fn is_media_range(token: &str) -> bool {
+    let bytes = token.as_bytes();
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"_!#$%&'*+-.^`|~".contains(byte);
+    let wildcard =
+        || bytes.windows(3).any(|window| is_token(&window[0]) && window[1] == b'/' && window[2] == b'*');
+    let full = || {
+        bytes.iter().rposition(|byte| *byte == b'/').is_some_and(|slash| {
+            slash > 0
+                && is_token(&bytes[slash - 1])
+                && slash + 1 < bytes.len()
+                && bytes[slash + 1..].iter().all(is_token)
+        })
+    };
+    token.starts_with("*/*") || wildcard() || full()
+}
+
+/// A weight by JavaScript's `parseFloat`; what is no number or out of 0, 0.001..=1 counts as 1.
+fn quality(value: &str) -> f64 {
+    let end = value
+        .char_indices()
+        .take_while(|(at, letter)| {
+            letter.is_ascii_digit()
+                || *letter == '.'
+                || (matches!(letter, '+' | '-') && (*at == 0 || value[..*at].ends_with(['e', 'E'])))
+                || matches!(letter, 'e' | 'E')
+        })
+        .last()
+        .map_or(0, |(at, _)| at + 1);
+    // The longest prefix that is a number: "0.5.1" is 0.5, "1e" is 1.
+    let q = (1..=end.min(64)).rev().find_map(|length| value[..length].parse::<f64>().ok());
+    match q {
+        Some(q) if q == 0.0 || (0.001..=1.0).contains(&q) => q,
+        _ => 1.0,
+    }
+}
+
+/// The client's first choice among `formats`, or its first choice at all when `formats` is empty.
+fn best(ranges: &[Range], formats: &[String]) -> Option<String> {
+    let mut sorted: Vec<&Range> = ranges.iter().filter(|range| range.q > 0.0).collect();
+    sorted.sort_by(|a, b| order(a, b));
+    if formats.is_empty() {
+        return sorted.first().map(|range| range.token.clone() + &range.params);
+    }
+    // A wildcard stands only for what has no range of its own, refused ones included.
+    let unnamed: Vec<&String> =
+        formats.iter().filter(|format| !ranges.iter().any(|range| range.token == **format)).collect();
+    let found = sorted.into_iter().find_map(|range| match range.kind() {
+        ("*", _) => unnamed.first().map(|format| (*format, "")),
+        (kind, "*") => {
+            let format = unnamed.iter().find(|format| format.split('/').next() == Some(kind))?;
+            Some((*format, ""))
+        }
+        _ => Some((formats.iter().find(|format| **format == range.token)?, range.params.as_str())),
+    });
+    found.map(|(format, params)| format.clone() + params)
+}
+
+/// By weight, then by name with wildcards last, then the more specific, then (the sort is stable) as written.
+fn order(a: &Range, b: &Range) -> Ordering {
+    let by_name = |a: &str, b: &str| match (a, b) {
+        _ if a == b => Ordering::Equal,
+        ("*", _) => Ordering::Greater,
+        (_, "*") => Ordering::Less,
+        _ => a.cmp(b),
+    };
+    let ((kind_a, subtype_a), (kind_b, subtype_b)) = (a.kind(), b.kind());
+    b.q.total_cmp(&a.q)
+        .then_with(|| by_name(kind_a, kind_b))
+        .then_with(|| by_name(subtype_a, subtype_b))
+        .then_with(|| b.specificity.cmp(&a.specificity))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn formats(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| format!("image/{name}")).collect()
+    }
+
+    #[test]
+    fn f1_f2_f3_f8_f9_the_accept_header_picks_among_the_configured_formats() {
+        let cases: [(Option<&str>, &[&str], &str); 14] = [
+            // F1: of equals avif comes first, whatever the order in either list.
+            (Some("image/webp,image/avif"), &["webp", "avif"], "image/avif"),
+            (Some("image/avif,image/webp,*/*"), &["avif", "webp"], "image/avif"),
+            (Some("image/webp,*/*"), &["avif", "webp"], "image/webp"),
+            // F2: the name must stand there.
+            (Some("*/*"), &["webp"], ""),
+            (Some("image/*"), &["webp"], ""),
+            (Some("image/png,image/*"), &["webp"], ""),
+            (None, &["webp"], ""),
+            // F3: weights, and case.
+            (Some("image/avif;q=0.5,image/webp"), &["avif", "webp"], "image/webp"),
+            (Some("image/webp;q=0"), &["webp"], ""),
+            (Some("IMAGE/WEBP"), &["webp"], ""),
+            // F8
+            (Some("image/avif,*/*"), &["webp"], ""),
+            // F9
+            (Some("image/webp,image/apng,image/*,*/*;q=0.8"), &[], "image/apng"),
+            (Some("image/webp;v=1"), &["webp"], "image/webp;v=1"),
+            // Malformed: as if nothing were named.
+            (Some("image/webp,image/avif;q"), &["webp"], ""),
+        ];
+        for (accept, names, expected) in cases {
+            assert_eq!(negotiate(accept, &formats(names)), expected, "{accept:?} of {names:?}");
+        }
+    }
+
+    #[test]
+    fn f1_f4_f5_f6_f9_the_output_follows_the_type_and_then_the_source() {
+        let cases = [
+            ("image/avif", Format::Jpeg, OutputFormat::Avif, "avif"),
+            ("image/webp", Format::Avif, OutputFormat::WebP, "webp"),
+            // F4: labelled as asked, encoded like the source.
+            ("image/webp;v=1", Format::Png, OutputFormat::Png, "webp"),
+            // F5
+            ("", Format::Jpeg, OutputFormat::Jpeg, "jpeg"),
+            ("", Format::Png, OutputFormat::Png, "png"),
+            ("", Format::Gif, OutputFormat::Gif, "gif"),
+            ("", Format::Tiff, OutputFormat::Tiff, "tiff"),
+            // F6
+            ("", Format::WebP, OutputFormat::Jpeg, "jpeg"),
+            ("", Format::Avif, OutputFormat::Jpeg, "jpeg"),
+            // F9
+            ("image/apng", Format::WebP, OutputFormat::WebP, "apng"),
+            ("image/*", Format::Jpeg, OutputFormat::Jpeg, "bin"),
+            ("text/html", Format::Jpeg, OutputFormat::Jpeg, "bin"),
+            ("image/png", Format::Jpeg, OutputFormat::Png, "png"),
+        ];
+        for (mime, upstream, format, extension) in cases {
+            assert_eq!(
+                output(mime, upstream),
+                Some(Output { format, extension }),
+                "{mime} from {upstream:?}"
+            );
+        }
+        for upstream in
+            [Format::Svg, Format::Ico, Format::Icns, Format::Bmp, Format::Jxl, Format::Heic, Format::Jp2]
+        {
+            assert_eq!(output("image/webp", upstream), None);
+        }
+    }
+
+    #[test]
+    fn extensions_and_types_are_each_other_s_inverse() {
+        for (name, mime) in TYPES {
+            assert_eq!(content_type(name), mime);
+            assert_eq!(content_type(extension(mime).unwrap()), mime);
+        }
+        assert_eq!((extension("image/jpg"), content_type("undefined")), (None, "application/octet-stream"));
+    }
+}
