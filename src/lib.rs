@@ -18,9 +18,18 @@ pub mod cache;
 pub mod flight;
 pub mod upstream;
 
+#[cfg(feature = "server")]
+mod blur;
 pub mod image;
 pub mod response;
 
+#[cfg(feature = "server")]
+pub mod handler;
 pub mod runtime;
+#[cfg(feature = "server")]
+pub mod stats;
+
+#[cfg(all(feature = "binding", not(test)))]
+mod binding;
 
 pub use error::{Error, Result};

@@ -1,0 +1,264 @@
+/// <reference types="node" />
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+/** What an image can be encoded to. */
+export type OutputFormat = 'avif' | 'webp' | 'jpeg' | 'png' | 'gif' | 'tiff'
+
+/**
+ * What the bytes of an image can be recognised as. Beside the kinds that are decoded there are those that are
+ * passed through untouched, as Next does.
+ */
+export type InputFormat = OutputFormat | 'svg' | 'ico' | 'icns' | 'bmp' | 'jxl' | 'heic' | 'jp2'
+
+/** What one image may cost. Each limit is checked before the memory or the time is spent. */
+export interface Limits {
+  /**
+   * Width × height that the input may claim, pixels; an integer from 1. Default 268402689, Next's
+   * `imgOptMaxInputPixels`. Over it: `ERR_UNSHARP_TOO_MANY_PIXELS`.
+   */
+  maxPixels?: number
+  /** Size of the input, bytes; an integer from 1. Default 256 MiB. Over it: `ERR_UNSHARP_TOO_LARGE`. */
+  maxBytes?: number
+  /**
+   * Time from when the work starts to run, milliseconds; an integer from 0 (no limit) to 4294967295. Default 7000,
+   * Next's `imgOptTimeoutInSeconds`. Time spent waiting for a free thread does not count. Over it:
+   * `ERR_UNSHARP_TIMEOUT`.
+   */
+  timeoutMs?: number
+}
+
+export interface OptimizeOptions {
+  /** Width of the result, px; an integer from 1 to 16383. The image is never enlarged. */
+  width: number
+  /**
+   * Height of the result, px; an integer from 1 to 16383. With it the image covers the box of width × height, and
+   * what sticks out is cropped evenly on both sides. Without it the height follows from the width.
+   */
+  height?: number
+  /**
+   * An integer from 1 to 100, default 75, on the scale of Next for every format: 75 looks alike in all of them.
+   * PNG below 100 gets a palette.
+   */
+  quality?: number
+  /**
+   * Default: what Next chooses for a client that accepts nothing special, which is the format of the input, and
+   * JPEG for an input in WebP or AVIF.
+   */
+  format?: OutputFormat
+  /** What this image may cost. */
+  limits?: Limits
+  /**
+   * Aborting rejects at once with the signal's reason. Work that waits is dropped, work that runs stops at its next
+   * step and its result is discarded.
+   */
+  signal?: AbortSignal
+  /**
+   * Which encoder makes AVIF: `libaom`, where the addon has it, gives the smaller file; `ravif` is pure Rust.
+   * Default: `libaom` if the addon was built with it. Asking for one that is not in the addon is
+   * `ERR_UNSHARP_INVALID_OPTION`.
+   */
+  avifEngine?: 'libaom' | 'ravif'
+  /**
+   * Default true: a JPEG is progressive with trellis quantisation, smaller at the same quality. False writes a
+   * baseline JPEG faster, as Next does with `experimental.imgOptMozjpeg: false`.
+   */
+  mozjpeg?: boolean
+}
+
+export interface OptimizeResult {
+  /** The encoded image. With the outcome `bypass` the bytes of the input. */
+  data: Buffer
+  /** What `data` is. */
+  format: InputFormat
+  /** The same as a media type, such as `image/avif`. */
+  contentType: string
+  /** Width of the result, px, after EXIF orientation was applied; 0 for a bypassed kind whose size is not read. */
+  width: number
+  /** Height of the result, px, after EXIF orientation was applied; 0 for a bypassed kind whose size is not read. */
+  height: number
+  /**
+   * `bypass`: the input is of a kind that is served untouched (animated, SVG, ICO, ICNS, BMP, JPEG XL, HEIC), and
+   * `data` is the input. Otherwise `optimized`.
+   */
+  outcome: 'optimized' | 'bypass'
+}
+
+/**
+ * Resizes and encodes one image. Every decoder is written in Rust. The work runs on unsharp's own threads, never on
+ * those of libuv, and keeps neither the event loop busy nor the process alive longer than the work takes.
+ *
+ * EXIF orientation is applied; colours are converted to 8-bit sRGB; metadata is dropped.
+ *
+ * @param input the image file. It is copied before the call returns, so it may be changed or transferred at once.
+ *   Bytes in a SharedArrayBuffer are refused.
+ * @throws {UnsharpError} as a rejection. `ERR_UNSHARP_INVALID_OPTION` for options that can't be used,
+ *   `ERR_UNSHARP_NOT_AN_IMAGE`, `ERR_UNSHARP_DECODE` for a damaged image, `ERR_UNSHARP_TOO_LARGE`,
+ *   `ERR_UNSHARP_TOO_MANY_PIXELS`, `ERR_UNSHARP_TIMEOUT`, `ERR_UNSHARP_OVERLOADED`, `ERR_UNSHARP_ENCODE`,
+ *   `ERR_UNSHARP_PANIC`. With `signal`, the signal's reason as it is.
+ */
+export function optimize(input: Uint8Array, options: OptimizeOptions): Promise<OptimizeResult>
+
+export interface MetadataOptions {
+  /** What reading the header may cost. */
+  limits?: Limits
+}
+
+export interface Metadata {
+  /** What the bytes are, whatever the file's name. */
+  format: InputFormat
+  /** The same as a media type, such as `image/avif`. */
+  contentType: string
+  /** Width as stored, before orientation, px; 0 for a kind that is passed through without reading its size. */
+  width: number
+  /** Height as stored, before orientation, px; 0 for a kind that is passed through without reading its size. */
+  height: number
+  /** EXIF orientation, 1 to 8; from 5 on, width and height swap when it is applied. */
+  orientation: number
+  /** Whether the image has an alpha channel. It may still be opaque everywhere. */
+  hasAlpha: boolean
+  /** Whether it has more than one frame, and so is passed through. */
+  animated: boolean
+  /** Bits per sample as stored, 1 to 16. */
+  depth: number
+}
+
+/**
+ * Reads what the header says, without decoding pixels.
+ *
+ * @param input as for {@link optimize}
+ * @throws {UnsharpError} as a rejection, with the codes of {@link optimize}
+ */
+export function metadata(input: Uint8Array, options?: MetadataOptions): Promise<Metadata>
+
+/** A function that answers a request, such as what `app.getRequestHandler()` of Next returns. */
+export type RequestHandler = (req: IncomingMessage, res: ServerResponse) => unknown
+
+export interface ImageHandlerOptions {
+  /** The folder of the Next app, where next.config and the build are. Default: the current folder. */
+  dir?: string
+  /**
+   * The config object as next.config exports it (if that is a function: what it returns). Used are `images`,
+   * `basePath`, `assetPrefix`, `trailingSlash`, `skipTrailingSlashRedirect`, `distDir`, `compress`, `output`, and of
+   * `experimental`: `imgOptMaxInputPixels`, `imgOptTimeoutInSeconds`, `imgOptMozjpeg` and `isrFlushToDisk`. Default:
+   * what the build in `dir` recorded.
+   */
+  nextConfig?: object
+  /**
+   * Answers relative urls: `app.getRequestHandler()`. The Next app in this process is asked for the source, so that
+   * its routing, `headers()`, rewrites and middleware apply. Needs `next` to be installed in `dir`.
+   */
+  handle?: RequestHandler
+  /**
+   * Where relative urls are fetched when `handle` is not given, such as `http://127.0.0.1:3000`; scheme, host and
+   * port count. Default: the server that the request came in on, over loopback.
+   */
+  origin?: string
+  /** True in `next dev`: adds the widths and the quality that the blur placeholder uses. Default false. */
+  dev?: boolean
+  /**
+   * Memory for variants that are served without touching the disk, bytes; an integer from 0 (none). Default 64 MiB.
+   */
+  memoryBytes?: number
+  /**
+   * Images that are worked on at once; an integer from 1 to 1024. Default: the CPUs that this process may use, by
+   * affinity and by cgroup quota.
+   */
+  concurrency?: number
+  /**
+   * Memory that the decoded pixels of all running images may take together, bytes; an integer from 1. Default 512 MiB.
+   * An image that does not fit waits; it does not fail.
+   */
+  memoryBudgetBytes?: number
+  /**
+   * Images that may wait for their turn; an integer from 0. More are answered 503 with Retry-After. Default 1000.
+   */
+  maxQueue?: number
+}
+
+/** Counts since the handler was created. */
+export interface ImageHandlerStats {
+  /** Answers from the cache, fresh. */
+  hits: number
+  /** Answers that had to be made. */
+  misses: number
+  /** Answers from the cache that were due for a refresh, which then ran behind them. */
+  stale: number
+  /** Requests that were answered with an error. */
+  errors: number
+  /** Further counters; new ones are no breaking change. */
+  [counter: string]: number
+}
+
+export interface ImageHandler {
+  /**
+   * Answers the request if it is for the image endpoint. It never rejects because of a request: what goes wrong is
+   * an HTTP answer.
+   *
+   * @returns true if the request was for the image endpoint, and then it has been answered; false if it was not,
+   *   and then nothing was touched
+   */
+  (req: IncomingMessage, res: ServerResponse): Promise<boolean>
+  /** Waits for all work that has begun, refreshes included. Call it once the server takes no more requests. */
+  close(): Promise<void>
+  /** What happened so far. */
+  stats(): ImageHandlerStats
+}
+
+/**
+ * The image endpoint of Next, `/_next/image`, for a custom server:
+ *
+ * ```js
+ * const images = await createImageHandler({ dir, nextConfig, handle: app.getRequestHandler() })
+ * http.createServer(async (req, res) => (await images(req, res)) || handle(req, res))
+ * ```
+ *
+ * Variants are kept in `<distDir>/cache/images` in the layout of Next, so that both can share the folder.
+ *
+ * @throws {UnsharpError} as a rejection: `ERR_UNSHARP_INVALID_OPTION` for options or a config that can't be used
+ */
+export function createImageHandler(options?: ImageHandlerOptions): Promise<ImageHandler>
+
+/** The stable names of everything that can go wrong. */
+export type UnsharpErrorCode =
+  /** 400: a request breaks a rule of `/_next/image`. */
+  | 'ERR_UNSHARP_INVALID_REQUEST'
+  /** 400: a pattern, the private-address guard or the SVG rule refuses the source. */
+  | 'ERR_UNSHARP_NOT_ALLOWED'
+  /** 400: the bytes are no image that is recognised. */
+  | 'ERR_UNSHARP_NOT_AN_IMAGE'
+  /** The status of the upstream from 400 up, else 500: the upstream did not answer 2xx. */
+  | 'ERR_UNSHARP_UPSTREAM_STATUS'
+  /** 504: the upstream did not answer in time. */
+  | 'ERR_UNSHARP_UPSTREAM_TIMEOUT'
+  /** 500: the upstream could not be reached or read. */
+  | 'ERR_UNSHARP_UPSTREAM'
+  /** 413: more bytes than allowed. */
+  | 'ERR_UNSHARP_TOO_LARGE'
+  /** 413: more pixels than allowed. */
+  | 'ERR_UNSHARP_TOO_MANY_PIXELS'
+  /** 400: an image of a known kind that is damaged or of an unsupported variety. */
+  | 'ERR_UNSHARP_DECODE'
+  /** 500: an encoder failed. */
+  | 'ERR_UNSHARP_ENCODE'
+  /** 503: too much work is waiting already. */
+  | 'ERR_UNSHARP_OVERLOADED'
+  /** 503: the work took longer than `timeoutMs`. */
+  | 'ERR_UNSHARP_TIMEOUT'
+  /** 499: the caller gave up. */
+  | 'ERR_UNSHARP_ABORTED'
+  /** 500: a codec panicked; the process lives on. */
+  | 'ERR_UNSHARP_PANIC'
+  /** 500: the cache folder failed; the handler logs it and goes on as after a miss. */
+  | 'ERR_UNSHARP_STORE'
+  /** 400: options or a config that can't be used. */
+  | 'ERR_UNSHARP_INVALID_OPTION'
+
+/** Every failure of unsharp. Its stack shows where unsharp was called. */
+export class UnsharpError extends Error {
+  constructor(message: string, details: { code: UnsharpErrorCode; status: number; cause?: unknown })
+  readonly name: 'UnsharpError'
+  /** Stable and safe to compare. */
+  readonly code: UnsharpErrorCode
+  /** The HTTP status that goes with it. */
+  readonly status: number
+}

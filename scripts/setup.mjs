@@ -1,0 +1,72 @@
+// Makes sure that what the other scripts need is installed. Everything here does nothing when it is there already.
+import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
+import path from 'node:path'
+import { attempt, has, root, run, stop } from './shell.mjs'
+
+/** Programs and the Debian packages that each needs. Chromium alone has no fonts to write a page with. */
+const PACKAGES = {
+  cmake: ['cmake'],
+  nasm: ['nasm'],
+  xz: ['xz-utils'],
+  chromium: ['chromium', 'fonts-liberation'],
+}
+
+/** The programs that make the assembly and the C encoder possible. Without them the addon is built in Rust alone. */
+export const encoderTools = process.arch === 'x64' ? ['cmake', 'nasm', 'xz'] : ['cmake', 'xz']
+
+/**
+ * Installs missing programs with apt, where that is possible.
+ *
+ * @param {string[]} programs keys of PACKAGES
+ * @returns {string[]} those that are missing still
+ */
+export function installTools(programs) {
+  const missing = () => programs.filter((program) => !has(program))
+  const packages = missing().flatMap((program) => PACKAGES[program])
+  if (packages.length === 0) return []
+  if (has('apt-get') && process.getuid?.() === 0) {
+    const env = { DEBIAN_FRONTEND: 'noninteractive' }
+    if (attempt(['apt-get', 'update', '-qq'], { env })) {
+      attempt(['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...packages], { env })
+    }
+  }
+  return missing()
+}
+
+/** The one line that says how to get the missing programs. */
+export function howToInstall(programs) {
+  const packages = programs.flatMap((program) => PACKAGES[program]).join(' ')
+  return `Missing: ${programs.join(', ')}. Install: sudo apt-get install ${packages} (or your system's packages of that name)`
+}
+
+/** Ends the script when Rust or a C compiler is missing: nothing can be built without them. */
+export function requireCompilers() {
+  if (!has('cargo')) stop('Missing: Rust. Install it from https://rustup.rs')
+  if (!['cc', 'gcc', 'clang'].some(has)) stop('Missing: a C compiler. Install: sudo apt-get install build-essential')
+}
+
+/** `npm ci` in a folder, unless what is installed there is what its lock says. */
+export function installModules(folder = root) {
+  const installed = path.join(folder, 'node_modules/.package-lock.json')
+  const lock = path.join(folder, 'package-lock.json')
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return
+  run(['npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: folder })
+}
+
+/**
+ * cargo-deny, from PATH or built once into the user's cache; no registry has a current prebuilt one.
+ *
+ * @returns {string} the folder to put on PATH, or an empty string when it is there already
+ */
+export function installCargoDeny() {
+  if (has('cargo-deny')) return ''
+  const cache = path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'unsharp/cargo-deny')
+  const bin = path.join(cache, 'bin')
+  if (!existsSync(path.join(bin, 'cargo-deny'))) {
+    mkdirSync(cache, { recursive: true })
+    console.log('cargo-deny is built once, which takes a few minutes.')
+    run(['cargo', 'install', 'cargo-deny', '--locked', '--version', '0.20.2', '--root', cache])
+  }
+  return bin
+}

@@ -1,0 +1,321 @@
+//! The request handler as JavaScript sees it.
+#![expect(clippy::needless_pass_by_value, reason = "napi hands strings and objects over")]
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use napi::bindgen_prelude::{Buffer, Either, FnArgs, Function, Object, Uint8Array};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Result, Status};
+use napi_derive::napi;
+use tokio::sync::oneshot;
+
+use super::values::js_error;
+use crate::config::Config;
+use crate::error::Error;
+use crate::handler::{AppAnswer, AppFetch, Handler, HandlerOptions, Incoming, LocalSource};
+use crate::response::Answer;
+use crate::runtime::{PoolOptions, pool};
+use crate::upstream::local::LocalAnswer;
+
+/// The threads that wait for files and the network. They do no image work, and they keep no process alive.
+fn io() -> std::io::Result<&'static tokio::runtime::Runtime> {
+    static IO: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    if let Some(runtime) = IO.get() {
+        return Ok(runtime);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(32)
+        .thread_name("unsharp-io")
+        .enable_all()
+        .build()?;
+    Ok(IO.get_or_init(|| runtime))
+}
+
+/// Options of the handler.
+#[napi(object)]
+pub struct NativeHandlerOptions {
+    /// the Next app's folder
+    pub dir: String,
+    /// the Next config as JSON; absent, the build's own manifest in `dir` is read
+    pub config: Option<String>,
+    /// `next dev` rules
+    pub dev: Option<bool>,
+    /// where relative urls are fetched from; absent, the app itself or the request's own server
+    pub origin: Option<String>,
+    /// bytes of hot variants kept in memory
+    pub memory_bytes: Option<f64>,
+    /// images in work at once, for the whole process
+    pub concurrency: Option<u32>,
+    /// bytes of decoded images at once, for the whole process
+    pub memory_budget_bytes: Option<f64>,
+    /// images that may wait before a further one is refused
+    pub max_queue: Option<u32>,
+    /// PEM file, Node's `NODE_EXTRA_CA_CERTS`
+    pub extra_ca_certs: Option<String>,
+    /// PEM text of certificate authorities besides the system's, Node's `tls.rootCertificates`
+    pub ca_certs: Option<String>,
+}
+
+/// One request.
+#[napi(object)]
+pub struct NativeRequest {
+    /// `GET`, …
+    pub method: String,
+    /// path and query
+    pub url: String,
+    /// header
+    pub accept: Option<String>,
+    /// header
+    pub if_none_match: Option<String>,
+    /// header
+    pub if_modified_since: Option<String>,
+    /// header
+    pub cache_control: Option<String>,
+    /// header
+    pub accept_encoding: Option<String>,
+    /// handed back to `fetchLocal`, which knows by it whose request it serves
+    pub token: u32,
+    /// `http://host:port` of the server that the request came in on
+    pub origin: Option<String>,
+}
+
+/// The app's answer to an internal GET.
+#[napi(object)]
+pub struct NativeLocalAnswer {
+    /// HTTP status
+    pub status: u32,
+    /// names in lower case
+    pub headers: HashMap<String, String>,
+    /// decoded
+    pub body: Uint8Array,
+}
+
+/// The arguments of `fetchLocal`: href, token, id.
+type LocalCall = FnArgs<(String, u32, u32)>;
+type FetchLocal = ThreadsafeFunction<LocalCall, (), LocalCall, Status, false, true>;
+
+/// The answer to one request.
+#[napi(object, object_from_js = false)]
+pub struct NativeAnswer {
+    /// HTTP status
+    pub status: u32,
+    /// name, value, name, value, …
+    pub headers: Vec<String>,
+    /// a copy: Node does not allow two buffers over the same memory, and a hot variant's goes to many
+    pub body: Buffer,
+    /// whether a refresh runs behind this answer, which may still ask for a relative url with the request's token
+    pub revalidating: bool,
+}
+
+impl From<Answer> for NativeAnswer {
+    fn from(answer: Answer) -> Self {
+        Self {
+            status: u32::from(answer.status),
+            headers: answer.headers.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect(),
+            body: answer.body.to_vec().into(),
+            revalidating: answer.revalidating,
+        }
+    }
+}
+
+/// Calls of `fetchLocal` that JavaScript has not settled yet.
+#[derive(Default)]
+struct Pending {
+    next: AtomicU32,
+    waiting: Mutex<HashMap<u32, oneshot::Sender<crate::Result<LocalAnswer>>>>,
+}
+
+struct App {
+    fetch: FetchLocal,
+    pending: Arc<Pending>,
+}
+
+impl AppFetch for App {
+    fn fetch(&self, href: &str, token: u32) -> AppAnswer {
+        let id = self.pending.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        self.pending.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, sender);
+        let called =
+            self.fetch.call((href.to_owned(), token, id).into(), ThreadsafeFunctionCallMode::NonBlocking);
+        let pending = Arc::clone(&self.pending);
+        Box::pin(async move {
+            if called != Status::Ok {
+                pending.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                return Err(Error::Upstream(format!("the app can't be asked any more: {called}")));
+            }
+            receiver.await.unwrap_or_else(|_| Err(Error::Upstream("the app is gone".to_owned())))
+        })
+    }
+}
+
+/// Answers `/_next/image` for one Next app.
+#[napi]
+pub struct NativeHandler {
+    handler: Arc<Handler>,
+    app: Option<Arc<App>>,
+    origin: Option<String>,
+}
+
+#[napi]
+impl NativeHandler {
+    /// `fetchLocal(href, token, id)` asks the app for a relative url and passes the outcome to `settleLocal(id, …)`.
+    ///
+    /// # Errors
+    /// Throws an Error that carries `code` and `status` when the config can't be used.
+    #[napi(constructor)]
+    pub fn new(
+        env: Env,
+        options: NativeHandlerOptions,
+        #[napi(ts_arg_type = "((href: string, token: number, id: number) => void) | undefined")]
+        fetch_local: Option<Function<'_, LocalCall, ()>>,
+    ) -> Result<Self> {
+        let app = fetch_local
+            .map(|function| {
+                let fetch =
+                    function.build_threadsafe_function().weak::<true>().callee_handled::<false>().build()?;
+                Ok::<_, napi::Error>(Arc::new(App { fetch, pending: Arc::default() }))
+            })
+            .transpose()?;
+        let origin = options.origin.clone();
+        let handler = build(options).map_err(|error| js_error(env, &error))?;
+        Ok(Self { handler: Arc::new(handler), app, origin })
+    }
+
+    /// The most bytes that a source may have, Next's `images.maximumResponseBody`.
+    #[napi(getter)]
+    #[must_use]
+    pub fn max_body_bytes(&self) -> f64 {
+        self.handler.max_body_bytes() as f64
+    }
+
+    /// Whether the url (path and query) is for this handler.
+    #[napi]
+    #[must_use]
+    pub fn is_endpoint(&self, url: String) -> bool {
+        self.handler.is_endpoint(&url)
+    }
+
+    /// The answer; at once where it takes no I/O, else a promise of it.
+    ///
+    /// # Errors
+    /// Only for what JavaScript hands in wrongly; whatever goes wrong with the image is an answer.
+    #[napi(ts_return_type = "NativeAnswer | Promise<NativeAnswer>")]
+    pub fn handle<'env>(
+        &self,
+        env: &'env Env,
+        request: NativeRequest,
+    ) -> Result<Either<NativeAnswer, Object<'env>>> {
+        let token = request.token;
+        let source = match (&self.app, self.origin.clone().or(request.origin)) {
+            (Some(app), _) => LocalSource::App(Arc::clone(app) as Arc<dyn AppFetch>, token),
+            (None, origin) => LocalSource::Origin(origin.unwrap_or_default()),
+        };
+        let incoming = Incoming {
+            url: request.url,
+            accept: request.accept,
+            method: request.method,
+            if_none_match: request.if_none_match,
+            if_modified_since: request.if_modified_since,
+            cache_control: request.cache_control,
+            accept_encoding: request.accept_encoding,
+        };
+        if let Some(answer) = self.handler.answer_hot(&incoming) {
+            return Ok(Either::A(answer.into()));
+        }
+        let runtime = io().map_err(|error| napi::Error::from_reason(format!("no I/O threads: {error}")))?;
+        let (deferred, promise) = env.create_deferred()?;
+        let handler = Arc::clone(&self.handler);
+        runtime.spawn(async move {
+            let answer = NativeAnswer::from(handler.answer(&incoming, source).await);
+            deferred.resolve(move |_| Ok(answer));
+        });
+        Ok(Either::B(promise))
+    }
+
+    /// The outcome of one `fetchLocal`: the app's answer, or the text of what went wrong.
+    #[napi]
+    pub fn settle_local(&self, id: u32, outcome: Either<NativeLocalAnswer, String>) {
+        let Some(app) = &self.app else { return };
+        let sender = app.pending.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        let outcome = match outcome {
+            Either::A(answer) => Ok(LocalAnswer {
+                status: u16::try_from(answer.status).unwrap_or(500),
+                content_type: answer.headers.get("content-type").cloned(),
+                cache_control: answer.headers.get("cache-control").cloned(),
+                etag: answer.headers.get("etag").cloned(),
+                body: answer.body.to_vec().into(),
+            }),
+            Either::B(text) => Err(Error::Upstream(text)),
+        };
+        if let Some(sender) = sender {
+            // A receiver that is gone means that the process is closing.
+            let _ = sender.send(outcome);
+        }
+    }
+
+    /// Counters and the present state.
+    #[napi(ts_return_type = "Record<string, number>")]
+    #[must_use]
+    pub fn stats(&self) -> HashMap<String, f64> {
+        self.handler.stats().entries().into_iter().map(|(name, value)| (name, value as f64)).collect()
+    }
+
+    /// Waits for all work that has begun.
+    ///
+    /// # Errors
+    /// When no promise can be made.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn drain<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let runtime = io().map_err(|error| napi::Error::from_reason(format!("no I/O threads: {error}")))?;
+        let (deferred, promise) = env.create_deferred()?;
+        let handler = Arc::clone(&self.handler);
+        runtime.spawn(async move {
+            handler.drain().await;
+            deferred.resolve(|_| Ok(()));
+        });
+        Ok(promise)
+    }
+}
+
+fn build(options: NativeHandlerOptions) -> crate::Result<Handler> {
+    let dir = PathBuf::from(&options.dir);
+    let mut config = match &options.config {
+        Some(text) => {
+            let value = serde_json::from_str(text)
+                .map_err(|error| Error::InvalidOption(format!("nextConfig: {error}")))?;
+            Config::from_json(&value)?
+        }
+        None => Config::from_build(&dir)?,
+    };
+    config.dev = options.dev.unwrap_or(false);
+
+    let mut pool_options = pool().options();
+    if let Some(concurrency) = options.concurrency {
+        pool_options.concurrency = concurrency as usize;
+    }
+    if let Some(bytes) = options.memory_budget_bytes {
+        pool_options.memory_budget_bytes = bytes as u64;
+    }
+    if pool_options != pool().options() {
+        pool().configure(PoolOptions { ..pool_options });
+    }
+
+    let mut handler_options = HandlerOptions::new(dir);
+    if let Some(bytes) = options.memory_bytes {
+        handler_options.memory_bytes = bytes as u64;
+    }
+    if let Some(max_queue) = options.max_queue {
+        handler_options.max_queue = max_queue as usize;
+    }
+    handler_options.extra_ca_certs = options.extra_ca_certs.map(PathBuf::from);
+    handler_options.ca_certs_pem = options.ca_certs.map(String::into_bytes);
+    // The HTTP client's connections belong to the runtime that they are made on.
+    let runtime =
+        io().map_err(|error| Error::InvalidOption(format!("no I/O threads can be started: {error}")))?;
+    let _inside = runtime.enter();
+    Handler::new(config, &handler_options, pool().clone())
+}

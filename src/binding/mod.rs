@@ -1,0 +1,116 @@
+//! The only code that names napi. Exports are thin: they turn JavaScript's values into ours, start the work on
+//! the pool or the runtime, and settle a promise with the outcome.
+
+mod handler;
+mod values;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use napi::bindgen_prelude::{Object, ToNapiValue};
+use napi::{Env, JsDeferred, Result};
+use napi_derive::napi;
+
+use crate::runtime::{CancelHandle, pool};
+use values::{NativeLimits, NativeMetadata, NativeOptimizeOptions, NativeOptimized, js_error, metadata_of};
+
+/// Gives up the `optimize()` call that it was passed to.
+#[napi]
+#[derive(Default)]
+pub struct Cancel {
+    state: Mutex<(bool, Option<CancelHandle>)>,
+}
+
+#[napi]
+impl Cancel {
+    /// A handle for one call.
+    #[napi(constructor)]
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Drops the job if it waits and stops it at its next check if it runs. Later calls do nothing.
+    #[napi]
+    pub fn cancel(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0 = true;
+        let handle = state.1.take();
+        drop(state);
+        if let Some(handle) = handle {
+            handle.cancel();
+        }
+    }
+
+    fn attach(&self, handle: CancelHandle) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.0 {
+            drop(state);
+            handle.cancel();
+        } else {
+            state.1 = Some(handle);
+        }
+    }
+}
+
+/// Optimizes one image on the pool. The input is copied before the call returns, so what the caller does with
+/// its buffer afterwards (write, transfer to a worker) can't reach a decoder at work.
+///
+/// # Errors
+/// Rejects with an Error that carries `code` and `status`.
+#[napi(ts_return_type = "Promise<NativeOptimized>")]
+pub fn optimize<'env>(
+    env: &'env Env,
+    input: &[u8],
+    options: NativeOptimizeOptions,
+    cancel: Option<&Cancel>,
+) -> Result<Object<'env>> {
+    let (deferred, promise) = env.create_deferred()?;
+    match options.read() {
+        Ok((options, limits)) => {
+            let bytes = bytes::Bytes::copy_from_slice(input);
+            let kept = bytes.clone();
+            let handle = pool().optimize(bytes, options, limits, move |outcome| {
+                let settled = outcome.map(|outcome| NativeOptimized::new(outcome, kept));
+                settle(deferred, settled);
+            });
+            if let Some(cancel) = cancel {
+                cancel.attach(handle);
+            }
+        }
+        Err(error) => settle(deferred, Err(error)),
+    }
+    Ok(promise)
+}
+
+/// Reads one image's header on the pool, without decoding it.
+///
+/// # Errors
+/// Rejects with an Error that carries `code` and `status`.
+#[napi(ts_return_type = "Promise<NativeMetadata>")]
+pub fn metadata<'env>(env: &'env Env, input: &[u8], limits: Option<NativeLimits>) -> Result<Object<'env>> {
+    let (deferred, promise) = env.create_deferred()?;
+    let limits = limits.unwrap_or_default().read();
+    pool().inspect(input.to_vec(), limits, move |inspected| {
+        let settled: crate::Result<NativeMetadata> = inspected.map(|inspected| metadata_of(&inspected));
+        settle(deferred, settled);
+    });
+    Ok(promise)
+}
+
+/// A promise's other end, whichever way it is settled.
+type Deferred<T> = JsDeferred<T, Box<dyn FnOnce(Env) -> Result<T>>>;
+
+fn settle<T: ToNapiValue + 'static>(deferred: Deferred<T>, outcome: crate::Result<T>) {
+    deferred.resolve(Box::new(move |env| outcome.map_err(|error| js_error(env, &error))));
+}
+
+/// The versions of the addon and of the AVIF engine that it uses unless told otherwise.
+#[napi]
+#[must_use]
+pub fn versions() -> HashMap<&'static str, String> {
+    HashMap::from([
+        ("unsharp", env!("CARGO_PKG_VERSION").to_owned()),
+        ("avif", crate::image::encode::avif::engine_version()),
+    ])
+}

@@ -1,0 +1,409 @@
+//! The whole way of a request.
+//!
+//! ```text
+//! request -> key -> cache (memory, disk) -> flight -> upstream -> image -> cache -> response
+//! ```
+//!
+//! [`Handler::answer_hot`] is the short way of a variant that lies in memory and is fresh; it does no I/O.
+//! [`Handler::answer`] is the whole one.
+
+mod incoming;
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+pub use incoming::{AppAnswer, AppFetch, HandlerOptions, Incoming, LocalSource};
+
+use crate::blur;
+use crate::cache::filesystem::Filesystem;
+use crate::cache::memory::Memory;
+use crate::cache::{Entry, VariantStore};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::flight::{Flights, Role};
+use crate::image::{EncodeOptions, Format, Limits, Options, OutputFormat, format};
+use crate::key::CacheKey;
+use crate::negotiate;
+use crate::request::{self, ImageRequest};
+use crate::response::{self, Answer, CacheStatus, Variant};
+use crate::runtime::{Outcome, Pool};
+use crate::stats::{Counters, Stats};
+use crate::upstream::remote::{Remote, RemoteOptions};
+use crate::upstream::{Upstream, local};
+
+/// Answers `/_next/image` for one Next app.
+pub struct Handler {
+    config: Config,
+    limits: Limits,
+    max_queue: usize,
+    /// `None` when the config forbids keeping variants: then every answer is a MISS, as in Next.
+    cache: Option<Cache>,
+    flights: Flights<Arc<Entry>>,
+    remote: Remote,
+    pool: Pool,
+    counters: Arc<Counters>,
+}
+
+struct Cache {
+    memory: Memory,
+    disk: Arc<Filesystem>,
+}
+
+impl Handler {
+    /// # Errors
+    /// [`Error::InvalidOption`] when the certificates can't be read.
+    pub fn new(config: Config, options: &HandlerOptions, pool: Pool) -> Result<Self> {
+        let images = &config.images;
+        let remote = Remote::new(RemoteOptions {
+            maximum_redirects: images.maximum_redirects,
+            maximum_response_body_bytes: images.maximum_response_body_bytes,
+            allow_local_ip: images.dangerously_allow_local_ip,
+            extra_ca_certs: options.extra_ca_certs.clone(),
+            ca_certs_pem: options.ca_certs_pem.clone(),
+            ..RemoteOptions::default()
+        })?;
+        let keeps = config.is_flush_to_disk && images.maximum_disk_cache_size_bytes != Some(0);
+        let cache = keeps.then(|| Cache {
+            memory: Memory::new(options.memory_bytes),
+            disk: Arc::new(Filesystem::open(
+                options.dir.join(&config.dist_dir).join("cache/images"),
+                images.maximum_disk_cache_size_bytes,
+            )),
+        });
+        let limits = Limits {
+            max_pixels: config.img_opt.max_input_pixels.unwrap_or(u64::MAX),
+            max_bytes: images.maximum_response_body_bytes,
+            timeout_ms: u64::from(config.img_opt.timeout_secs) * 1_000,
+        };
+        Ok(Self {
+            limits,
+            max_queue: options.max_queue,
+            cache,
+            flights: Flights::new(),
+            remote,
+            pool,
+            counters: Arc::default(),
+            config,
+        })
+    }
+
+    /// Whether `url` (path and query) is for this handler; other paths are the app's.
+    #[must_use]
+    pub fn is_endpoint(&self, url: &str) -> bool {
+        request::is_endpoint(split(url).0, &self.config)
+    }
+
+    /// The answer, if it takes neither I/O nor noticeable time: a mistake in the request, or a fresh variant in
+    /// memory that is sent as it is.
+    #[must_use]
+    pub fn answer_hot(&self, incoming: &Incoming) -> Option<Answer> {
+        let request = match self.parse(incoming) {
+            Ok(request) => request,
+            Err(error) => return Some(self.refuse(&error)),
+        };
+        let entry = self.cache.as_ref()?.memory.get(&cache_key(&request))?;
+        if entry.is_stale(now_ms()) || response::takes_compression(&entry.extension, &self.config) {
+            return None;
+        }
+        Some(self.found(&request, incoming, &entry, CacheStatus::Hit))
+    }
+
+    /// The answer, whatever it takes. Work that others can use goes on when this future is dropped.
+    pub async fn answer(self: &Arc<Self>, incoming: &Incoming, source: LocalSource) -> Answer {
+        let request = match self.parse(incoming) {
+            Ok(request) => Arc::new(request),
+            Err(error) => return self.refuse(&error),
+        };
+        let key = cache_key(&request);
+        if let Some(entry) = self.load(&key).await {
+            if !entry.is_stale(now_ms()) {
+                return self.found(&request, incoming, &entry, CacheStatus::Hit);
+            }
+            let mut answer = self.found(&request, incoming, &entry, CacheStatus::Stale);
+            let this = Arc::clone(self);
+            let refresh = move || async move { this.revalidate(&request, &source, entry).await };
+            answer.revalidating = self.flights.spawn_if_idle(&key, refresh);
+            return answer;
+        }
+        let this = Arc::clone(self);
+        let asked = Arc::clone(&request);
+        let wanted = key.clone();
+        let work = move || async move {
+            // Another flight may have landed between the look-up above and the start of this one.
+            match this.load(&wanted).await {
+                Some(entry) if !entry.is_stale(now_ms()) => Ok(entry),
+                _ => this.make(&asked, &source, None).await,
+            }
+        };
+        match self.flights.run(&key, work).await {
+            (role, Ok(entry)) => {
+                if role == Role::Follower {
+                    self.counters.followers.add(1);
+                }
+                self.found(&request, incoming, &entry, CacheStatus::Miss)
+            }
+            (_, Err(error)) => self.refuse(&error),
+        }
+    }
+
+    /// The most bytes that a source may have.
+    #[must_use]
+    pub fn max_body_bytes(&self) -> u64 {
+        self.limits.max_bytes
+    }
+
+    /// Waits for all work that has begun, the refreshes behind stale answers included.
+    pub async fn drain(&self) {
+        self.flights.drain().await;
+    }
+
+    /// What has happened since the start, and what is going on now.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let (memory_entries, memory_bytes) =
+            self.cache.as_ref().map_or((0, 0), |cache| (cache.memory.len() as u64, cache.memory.bytes()));
+        self.counters.snapshot(self.pool.stats(), memory_entries, memory_bytes)
+    }
+
+    fn parse(&self, incoming: &Incoming) -> Result<ImageRequest> {
+        request::parse(split(&incoming.url).1, incoming.accept.as_deref(), &self.config)
+    }
+
+    fn refuse(&self, error: &Error) -> Answer {
+        self.counters.errors.add(1);
+        if error.status() >= 500 {
+            log(error);
+        }
+        response::error(error)
+    }
+
+    fn found(
+        &self,
+        request: &ImageRequest,
+        incoming: &Incoming,
+        entry: &Entry,
+        status: CacheStatus,
+    ) -> Answer {
+        let counter = match status {
+            CacheStatus::Hit => &self.counters.hits,
+            CacheStatus::Stale => &self.counters.stale,
+            CacheStatus::Miss => &self.counters.misses,
+        };
+        counter.add(1);
+        let variant = Variant {
+            body: &entry.body,
+            extension: &entry.extension,
+            etag: &entry.etag,
+            max_age_secs: entry.max_age_secs,
+        };
+        response::image(request, &variant, status, &incoming.conditionals(), &self.config)
+    }
+
+    /// Memory, then disk. A stale entry in memory gives way to a newer one on disk, which a Next process or
+    /// another replica on the same folder may have written.
+    async fn load(&self, key: &CacheKey) -> Option<Arc<Entry>> {
+        let cache = self.cache.as_ref()?;
+        let hot = cache.memory.get(key);
+        if hot.as_ref().is_some_and(|entry| !entry.is_stale(now_ms())) {
+            return hot;
+        }
+        let (disk, wanted) = (Arc::clone(&cache.disk), key.clone());
+        let stored = tokio::task::spawn_blocking(move || disk.load(&wanted)).await;
+        let stored = match stored {
+            Ok(Ok(Some(entry))) => Arc::new(entry),
+            Ok(Err(error)) => {
+                self.store_failed(&error);
+                return hot;
+            }
+            Ok(Ok(None)) | Err(_) => return hot,
+        };
+        if hot.as_ref().is_some_and(|hot| hot.expires_at_ms >= stored.expires_at_ms) {
+            return hot;
+        }
+        cache.memory.insert(key, Arc::clone(&stored));
+        Some(stored)
+    }
+
+    /// Fetches and makes the variant anew; `previous` is what a stale answer was given from.
+    async fn make(
+        &self,
+        request: &ImageRequest,
+        source: &LocalSource,
+        previous: Option<&Entry>,
+    ) -> Result<Arc<Entry>> {
+        let upstream = self.fetch(request, source).await?;
+        let upstream_etag = upstream.upstream_etag();
+        let minimum_ttl = self.config.images.minimum_cache_ttl_secs;
+        let max_age = response::max_age(upstream.cache_control.as_deref()).max(minimum_ttl);
+        let entry = match previous.filter(|entry| entry.is_reusable_for(&upstream_etag)) {
+            // What was made before is still right, and Next keeps its max-age too.
+            Some(entry) => Entry { expires_at_ms: self.expiry(entry.max_age_secs), ..entry.clone() },
+            None => self.convert(request, upstream.body, upstream_etag, max_age).await?,
+        };
+        Ok(self.keep(&cache_key(request), entry).await)
+    }
+
+    async fn revalidate(
+        &self,
+        request: &ImageRequest,
+        source: &LocalSource,
+        previous: Arc<Entry>,
+    ) -> Result<Arc<Entry>> {
+        match self.make(request, source, Some(&previous)).await {
+            Ok(entry) => Ok(entry),
+            Err(error) => {
+                // The old variant stays, and its source is asked again soon, but not at once.
+                log(&error);
+                self.counters.errors.add(1);
+                let minimum_ttl = self.config.images.minimum_cache_ttl_secs;
+                let entry = previous.after_failed_refresh(now_ms(), minimum_ttl);
+                Ok(self.keep(&cache_key(request), entry).await)
+            }
+        }
+    }
+
+    async fn fetch(&self, request: &ImageRequest, source: &LocalSource) -> Result<Upstream> {
+        let upstream = if request.is_absolute {
+            self.remote.fetch(&request.href).await
+        } else {
+            match source {
+                LocalSource::App(app, token) => {
+                    let answer = app.fetch(&request.href, *token).await?;
+                    local::interpret(answer, self.config.images.maximum_response_body_bytes)
+                }
+                LocalSource::Origin(origin) => self.remote.fetch_origin(origin, &request.href).await,
+            }
+        }?;
+        self.counters.upstream_bytes.add(upstream.body.len() as u64);
+        Ok(upstream)
+    }
+
+    /// Upstream bytes to the variant: optimized, passed through by rule, or, when the optimizing fails, the
+    /// upstream bytes as they are. The last kind carries the upstream's `ETag` as its own, so that it is made
+    /// anew at the next refresh.
+    async fn convert(
+        &self,
+        request: &ImageRequest,
+        body: Bytes,
+        upstream_etag: String,
+        max_age_secs: u64,
+    ) -> Result<Entry> {
+        let Some(format) = format::detect(&body) else {
+            return Err(Error::NotAnImage(format!("bytes of {:?}", request.href)));
+        };
+        if format == Format::Svg && !self.config.images.dangerously_allow_svg {
+            return Err(Error::NotAllowed {
+                public: "\"url\" parameter is valid but image type is not allowed".to_owned(),
+                detail: format!("{:?} is an SVG", request.href),
+            });
+        }
+        let unchanged = |max_age_secs| Entry {
+            body: body.clone(),
+            extension: format.extension().to_owned(),
+            etag: upstream_etag.clone(),
+            upstream_etag: upstream_etag.clone(),
+            max_age_secs,
+            expires_at_ms: self.expiry(max_age_secs),
+        };
+        let Some(output) = negotiate::output(&request.mime, format) else {
+            self.counters.bypassed.add(1);
+            return Ok(unchanged(max_age_secs));
+        };
+        if self.pool.is_full(self.max_queue) {
+            return Err(Error::Overloaded(format!("{} images are waiting already", self.max_queue)));
+        }
+        let options = Options {
+            width: request.width,
+            height: None,
+            format: Some(output.format),
+            encode: EncodeOptions {
+                // Next asks sharp for a palette at every quality, 100 included; here 100 means true colour.
+                quality: if output.format == OutputFormat::Png {
+                    request.quality.min(99)
+                } else {
+                    request.quality
+                },
+                avif_engine: None,
+                mozjpeg: self.config.img_opt.mozjpeg,
+            },
+        };
+        match self.optimize(body.clone(), options).await {
+            Ok(Outcome::Optimized(made)) => {
+                self.counters.optimized.add(1);
+                self.counters.optimized_bytes.add(made.data.len() as u64);
+                let (body, extension) = if request.is_blur {
+                    (blur::placeholder(&made).into(), "svg")
+                } else {
+                    (Bytes::from(made.data), output.extension)
+                };
+                Ok(Entry {
+                    etag: response::etag(&body),
+                    body,
+                    extension: extension.to_owned(),
+                    upstream_etag,
+                    max_age_secs,
+                    expires_at_ms: self.expiry(max_age_secs),
+                })
+            }
+            Ok(Outcome::Bypass { .. }) => {
+                self.counters.bypassed.add(1);
+                Ok(unchanged(max_age_secs))
+            }
+            Err(error) => {
+                self.counters.fallbacks.add(1);
+                log(&format!("{:?} is served as it came: {error}", request.href));
+                Ok(unchanged(self.config.images.minimum_cache_ttl_secs))
+            }
+        }
+    }
+
+    async fn optimize(&self, body: Bytes, options: Options) -> Result<Outcome> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.pool.optimize(body, options, self.limits, move |outcome| {
+            // Nobody waits any more only when the process is going down.
+            let _ = sender.send(outcome);
+        });
+        receiver.await.unwrap_or(Err(Error::Aborted))
+    }
+
+    /// Into memory and onto disk. A store that fails costs speed only.
+    async fn keep(&self, key: &CacheKey, entry: Entry) -> Arc<Entry> {
+        let entry = Arc::new(entry);
+        let Some(cache) = &self.cache else { return entry };
+        cache.memory.insert(key, Arc::clone(&entry));
+        let (disk, key, stored) = (Arc::clone(&cache.disk), key.clone(), Arc::clone(&entry));
+        let saved = tokio::task::spawn_blocking(move || disk.save(&key, &stored)).await;
+        if let Ok(Err(error)) = saved {
+            self.store_failed(&error);
+        }
+        entry
+    }
+
+    fn expiry(&self, max_age_secs: u64) -> u64 {
+        Entry::expiry_ms(now_ms(), max_age_secs, self.config.images.minimum_cache_ttl_secs)
+    }
+
+    fn store_failed(&self, error: &Error) {
+        self.counters.store_errors.add(1);
+        log(error);
+    }
+}
+
+fn split(url: &str) -> (&str, &str) {
+    url.split_once('?').unwrap_or((url, ""))
+}
+
+fn cache_key(request: &ImageRequest) -> CacheKey {
+    CacheKey::new(&request.href, request.width, request.quality, &request.mime)
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// One line on standard error. What comes from outside was quoted by whoever made the text.
+fn log(what: &dyn std::fmt::Display) {
+    eprintln!("unsharp: {what}");
+}

@@ -1,0 +1,82 @@
+//! What the handler is given: its options, a request, and the way to the app.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::response::Conditionals;
+use crate::upstream::local;
+
+/// What a handler needs besides the Next config.
+#[derive(Debug, Clone)]
+pub struct HandlerOptions {
+    /// The folder of the Next app; `<dir>/<distDir>/cache/images` holds the variants.
+    pub dir: PathBuf,
+    /// Bytes of hot variants kept in memory. Default 64 MiB, 0 keeps none.
+    pub memory_bytes: u64,
+    /// Images that may wait for a pool thread before a further one is refused with 503. Default 1 000.
+    pub max_queue: usize,
+    /// PEM file with certificate authorities besides the system's, Node's `NODE_EXTRA_CA_CERTS`.
+    pub extra_ca_certs: Option<PathBuf>,
+    /// Certificate authorities besides the system's, PEM: those that Node brings along.
+    pub ca_certs_pem: Option<Vec<u8>>,
+}
+
+impl HandlerOptions {
+    /// The defaults for the app in `dir`.
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir, memory_bytes: 64 << 20, max_queue: 1_000, extra_ca_certs: None, ca_certs_pem: None }
+    }
+}
+
+/// The parts of a request that decide the answer.
+#[derive(Debug, Clone, Default)]
+pub struct Incoming {
+    /// Path and query as they came.
+    pub url: String,
+    /// The Accept header.
+    pub accept: Option<String>,
+    /// The method.
+    pub method: String,
+    /// The If-None-Match header.
+    pub if_none_match: Option<String>,
+    /// The If-Modified-Since header.
+    pub if_modified_since: Option<String>,
+    /// The Cache-Control header.
+    pub cache_control: Option<String>,
+    /// The Accept-Encoding header.
+    pub accept_encoding: Option<String>,
+}
+
+impl Incoming {
+    pub(super) fn conditionals(&self) -> Conditionals<'_> {
+        Conditionals {
+            method: &self.method,
+            if_none_match: self.if_none_match.as_deref(),
+            if_modified_since: self.if_modified_since.as_deref(),
+            cache_control: self.cache_control.as_deref(),
+            accept_encoding: self.accept_encoding.as_deref(),
+        }
+    }
+}
+
+/// How relative urls are fetched for one request.
+#[derive(Clone)]
+pub enum LocalSource {
+    /// Through the Next app in this process; the number tells it whose request this is.
+    App(Arc<dyn AppFetch>, u32),
+    /// From this origin (`http://host:port`) over HTTP.
+    Origin(String),
+}
+
+/// The answer of the app to one internal GET, or why there is none.
+pub type AppAnswer = Pin<Box<dyn Future<Output = Result<local::LocalAnswer>> + Send>>;
+
+/// Asks the Next app of this process for a relative url.
+pub trait AppFetch: Send + Sync {
+    /// `token` is the one of the request on whose behalf the fetch is made.
+    fn fetch(&self, href: &str, token: u32) -> AppAnswer;
+}

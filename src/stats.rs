@@ -1,0 +1,112 @@
+//! Counters behind `stats()`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::runtime::PoolStats;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Counts `n` more.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// What a handler counts as it goes.
+        #[derive(Debug, Default)]
+        #[expect(missing_docs, reason = "each counter is described at its twin in `Stats`")]
+        pub struct Counters { $(pub $name: Counter),* }
+
+        /// What has happened since the start, and what is going on now.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub struct Stats {
+            $($(#[$doc])* pub $name: u64,)*
+            /// Variants in the memory tier.
+            pub memory_entries: u64,
+            /// Bytes in the memory tier.
+            pub memory_bytes: u64,
+            /// Images in work.
+            pub running: u64,
+            /// Images that wait for a thread.
+            pub waiting: u64,
+            /// Bytes of the memory budget in use.
+            pub budget_used_bytes: u64,
+        }
+
+        impl Stats {
+            /// Every number with its name in JavaScript's spelling.
+            #[must_use]
+            pub fn entries(&self) -> Vec<(String, u64)> {
+                let named = [
+                    $((stringify!($name), self.$name),)*
+                    ("memory_entries", self.memory_entries),
+                    ("memory_bytes", self.memory_bytes),
+                    ("running", self.running),
+                    ("waiting", self.waiting),
+                    ("budget_used_bytes", self.budget_used_bytes),
+                ];
+                named.into_iter().map(|(name, value)| (camel_case(name), value)).collect()
+            }
+        }
+
+        impl Counters {
+            /// The counts beside the present state.
+            #[must_use]
+            pub fn snapshot(&self, pool: PoolStats, memory_entries: u64, memory_bytes: u64) -> Stats {
+                Stats {
+                    $($name: self.$name.value(),)*
+                    memory_entries,
+                    memory_bytes,
+                    running: pool.running as u64,
+                    waiting: pool.waiting as u64,
+                    budget_used_bytes: pool.budget_used_bytes,
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Answers from a fresh variant.
+    hits,
+    /// Answers for which the variant was made.
+    misses,
+    /// Answers from an expired variant, refreshed behind them.
+    stale,
+    /// Requests that shared another one's work.
+    followers,
+    /// Requests refused, and refreshes that failed.
+    errors,
+    /// Variants decoded and encoded.
+    optimized,
+    /// Sources passed through by rule: vectors, icons, animations.
+    bypassed,
+    /// Sources served as they came because optimizing failed.
+    fallbacks,
+    /// Reads and writes of the variant store that failed.
+    store_errors,
+    /// Bytes fetched.
+    upstream_bytes,
+    /// Bytes of the variants made.
+    optimized_bytes,
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |mut whole, word| {
+        let (initial, rest) = word.split_at(1);
+        whole.push_str(&initial.to_ascii_uppercase());
+        whole.push_str(rest);
+        whole
+    })
+}
