@@ -66,11 +66,16 @@ test('a wide-gamut profile is converted to sRGB and dropped', async () => {
   assert.ok(difference < LIMIT, `${difference.toFixed(2)} levels of 255`)
 })
 
-test('CMYK becomes sRGB', async () => {
-  const input = await sharp(photoFile('dunes.jpg')).resize(900).toColourspace('cmyk').jpeg({ quality: 95 }).toBuffer()
-  assert.equal((await sharp(input).metadata()).space, 'cmyk')
-  const ours = await sharp(await lossless(input, 640)).metadata()
-  assert.deepEqual([ours.width, ours.space, ours.channels], [640, 'srgb', 3])
+test('CMYK becomes sRGB, with a profile and without', async () => {
+  const image = sharp(photoFile('dunes.jpg')).resize(900).toColourspace('cmyk').jpeg({ quality: 95 })
+  for (const input of [await image.toBuffer(), await image.withIccProfile('cmyk').toBuffer()]) {
+    assert.equal((await sharp(input).metadata()).space, 'cmyk')
+    const output = await lossless(input, 640)
+    const ours = await sharp(output).metadata()
+    assert.deepEqual([ours.width, ours.space, ours.channels], [640, 'srgb', 3])
+    const difference = await meanDifference(output, await reference(input, 640))
+    assert.ok(difference < LIMIT, `${difference.toFixed(2)} levels of 255`)
+  }
 })
 
 test('with a height, the image covers the box as sharp does it', async () => {
