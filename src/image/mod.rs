@@ -127,11 +127,12 @@ impl Job {
         let plan = self.plan(options);
         // Measured peaks over the scaled pixels: libaom keeps about 24 bytes a pixel, the others less.
         let encoder = u64::from(plan.scaled_width) * u64::from(plan.scaled_height) * 24;
-        // The resizer scales rows first, then columns; alpha it premultiplies in a copy.
+        // The resizer scales rows first, then columns, and keeps what lies between beside the source.
         let Header { width, height, has_alpha, decoded_bytes, .. } = self.header;
-        let source = u64::from(width) * u64::from(height) * if has_alpha { 8 } else { 3 };
+        let channels = if has_alpha { 4 } else { 3 };
+        let source = u64::from(width) * u64::from(height) * channels;
         let longer = u64::from(plan.scaled_width.max(plan.scaled_height));
-        let rows = longer.min(u64::from(width)) * u64::from(height) * if has_alpha { 4 } else { 3 };
+        let rows = longer.min(u64::from(width)) * u64::from(height) * channels;
         decoded_bytes.max(source.saturating_add(rows)).saturating_add(encoder)
     }
 
