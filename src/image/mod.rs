@@ -120,20 +120,20 @@ impl Job {
         }
     }
 
-    /// An upper estimate of the memory the job takes at its peak, bytes: for the decoder or the resizer, whichever
-    /// takes more, then the scaled pixels with what an encoder keeps beside them.
+    /// An upper estimate of the memory the job takes at its peak, bytes. The decoder and the resizer work at the same
+    /// time and make the scaled pixels; when these are there, they are gone, and the encoder comes.
     #[must_use]
     pub fn memory_bytes(&self, options: &Options) -> u64 {
+        let Header { width, height, orientation, has_alpha, decoded_bytes, .. } = self.header;
         let plan = self.plan(options);
+        let target = orientation::oriented_size(plan.scaled_width, plan.scaled_height, orientation);
+        let pixels = u64::from(target.0) * u64::from(target.1);
+        // RGB becomes RGBA when a transparent pixel turns up late.
+        let scaled = pixels * if has_alpha { 3 + 4 } else { 4 };
+        let scaler = resize::memory_bytes((width, height), target);
         // Measured peaks over the scaled pixels: libaom keeps about 24 bytes a pixel, the others less.
-        let encoder = u64::from(plan.scaled_width) * u64::from(plan.scaled_height) * 24;
-        // The resizer scales rows first, then columns, and keeps what lies between beside the source.
-        let Header { width, height, has_alpha, decoded_bytes, .. } = self.header;
-        let channels = if has_alpha { 4 } else { 3 };
-        let source = u64::from(width) * u64::from(height) * channels;
-        let longer = u64::from(plan.scaled_width.max(plan.scaled_height));
-        let rows = longer.min(u64::from(width)) * u64::from(height) * channels;
-        decoded_bytes.max(source.saturating_add(rows)).saturating_add(encoder)
+        let encoder = pixels * 24;
+        decoded_bytes.saturating_add(scaler).saturating_add(scaled).max(encoder + pixels * 4)
     }
 
     fn plan(&self, options: &Options) -> Plan {
