@@ -142,13 +142,14 @@ impl Job {
         Plan::new(self.format, width, height, options.width, options.height)
     }
 
-    /// Decode, resize, colours, orientation, crop, encode.
+    /// Decode, resize, colours, orientation, crop, encode. An `input` that is owned is let go before the encoder
+    /// starts.
     ///
     /// # Errors
     /// [`Error::Decode`], [`Error::Encode`], [`Error::Aborted`], [`Error::Timeout`].
     pub fn run(
         &self,
-        input: &[u8],
+        input: impl AsRef<[u8]>,
         options: &Options,
         limits: &Limits,
         progress: &Progress,
@@ -159,11 +160,12 @@ impl Job {
         let (width, height) = orientation::oriented_size(plan.scaled_width, plan.scaled_height, orientation);
 
         progress.check()?;
-        let mut decoded =
-            decode::decode(input, self.format, Some(Target { width, height }), limits, progress)?;
+        let target = Some(Target { width, height });
+        let mut decoded = decode::decode(input.as_ref(), self.format, target, limits, progress)?;
         let icc = decoded.icc.take();
         progress.check()?;
         let pixels = resize::resize(decoded, width, height)?;
+        drop(input);
         progress.check()?;
         let pixels = color::to_srgb(pixels, icc.as_deref());
         let pixels = orientation::apply(pixels, orientation);

@@ -30,8 +30,9 @@ pub fn header(input: &[u8], limits: &Limits) -> Result<Header> {
         (true, color) => color.samples() as u64,
     };
     let pixels = u64::from(width) * u64::from(height);
-    // Rows are kept a few times: as they came, unfiltered, in 8 bits, in another layout.
-    let rows = 6 * 8 * u64::from(width);
+    // The crate unfilters a few rows at a time in a buffer that grows by doubling; one row is kept in 8 bits, and
+    // once more in another layout.
+    let rows = 12 * info.raw_row_length() as u64 + 8 * u64::from(width);
     let metadata = info.icc_profile.as_ref().map_or(0, |icc| icc.len() as u64 * 2)
         + info.exif_metadata.as_ref().map_or(0, |exif| exif.len() as u64);
     Ok(Header {
