@@ -41,13 +41,14 @@ fn picture(width: u32, height: u32, layout: Layout) -> Pixels {
 }
 
 fn encode_at(pixels: &Pixels, format: OutputFormat, quality: u8) -> Vec<u8> {
-    encode(pixels, format, &EncodeOptions { quality, ..EncodeOptions::default() }, &Progress::unbounded())
+    let options = EncodeOptions { quality, ..EncodeOptions::default() };
+    encode(pixels.clone(), format, &options, &Progress::unbounded())
         .unwrap_or_else(|error| panic!("{format:?} {}x{}: {error}", pixels.width, pixels.height))
 }
 
 fn with_engine(pixels: &Pixels, engine: AvifEngine, quality: u8) -> Vec<u8> {
     let options = EncodeOptions { quality, avif_engine: Some(engine), ..EncodeOptions::default() };
-    encode(pixels, OutputFormat::Avif, &options, &Progress::unbounded()).expect("AVIF")
+    encode(pixels.clone(), OutputFormat::Avif, &options, &Progress::unbounded()).expect("AVIF")
 }
 
 fn decoded(bytes: &[u8], format: OutputFormat) -> DynamicImage {
@@ -280,7 +281,7 @@ fn jpeg_of_gray_has_one_component_and_of_color_subsampled_chroma() {
     let color = encode_at(&picture(64, 64, Layout::Rgb), OutputFormat::Jpeg, 95);
     assert_eq!(sof(&color), (0xc2, 3, 0x22), "progressive, 4:2:0 at every quality");
     let plain = EncodeOptions { mozjpeg: false, ..EncodeOptions::default() };
-    let plain = encode(&picture(64, 64, Layout::Rgb), OutputFormat::Jpeg, &plain, &Progress::unbounded());
+    let plain = encode(picture(64, 64, Layout::Rgb), OutputFormat::Jpeg, &plain, &Progress::unbounded());
     assert_eq!(sof(&plain.expect("JPEG")), (0xc0, 3, 0x22), "baseline");
 }
 
@@ -324,7 +325,7 @@ fn the_default_engine_is_the_first_available_and_says_its_version() {
 #[test]
 fn an_engine_that_is_not_built_in_is_refused() {
     let options = EncodeOptions { avif_engine: Some(AvifEngine::Libaom), ..EncodeOptions::default() };
-    let refused = encode(&picture(8, 8, Layout::Rgb), OutputFormat::Avif, &options, &Progress::unbounded());
+    let refused = encode(picture(8, 8, Layout::Rgb), OutputFormat::Avif, &options, &Progress::unbounded());
     assert!(matches!(refused, Err(Error::InvalidOption(_))));
 }
 
@@ -340,7 +341,7 @@ fn the_same_pixels_give_the_same_bytes() {
 fn a_cancelled_job_is_aborted_in_every_format() {
     let cancelled = Progress::start(&Limits::default(), Arc::new(AtomicBool::new(true)));
     for format in ALL {
-        let stopped = encode(&picture(64, 64, Layout::Rgb), format, &EncodeOptions::default(), &cancelled);
+        let stopped = encode(picture(64, 64, Layout::Rgb), format, &EncodeOptions::default(), &cancelled);
         assert_eq!(stopped, Err(Error::Aborted), "{format:?}");
     }
 }
@@ -352,7 +353,7 @@ fn a_job_whose_time_runs_out_on_the_way_stops() {
         let side = if format == OutputFormat::Avif { 300 } else { 1500 };
         let pixels = picture(side, side, Layout::Rgb);
         let progress = Progress::start(&Limits { timeout_ms: 2, ..Limits::default() }, Arc::default());
-        let stopped = encode(&pixels, format, &EncodeOptions::default(), &progress);
+        let stopped = encode(pixels, format, &EncodeOptions::default(), &progress);
         assert_eq!(stopped, Err(Error::Timeout(2)), "{format:?}");
     }
 }
@@ -366,7 +367,7 @@ fn pixels_that_do_not_fit_their_dimensions_are_refused() {
     let cmyk = picture(10, 10, Layout::Cmyk);
     for format in ALL {
         for bad in [&short, &empty, &huge, &cmyk] {
-            let refused = encode(bad, format, &EncodeOptions::default(), &Progress::unbounded());
+            let refused = encode(bad.clone(), format, &EncodeOptions::default(), &Progress::unbounded());
             assert!(matches!(refused, Err(Error::Encode(_))), "{format:?} {refused:?}");
         }
     }
@@ -383,7 +384,7 @@ fn dimensions_beyond_the_format_are_refused() {
     ] {
         for (width, height) in [(max_px + 1, 1), (1, max_px + 1)] {
             let pixels = picture(width, height, Layout::Luma);
-            let refused = encode(&pixels, format, &EncodeOptions::default(), &Progress::unbounded());
+            let refused = encode(pixels, format, &EncodeOptions::default(), &Progress::unbounded());
             assert!(matches!(refused, Err(Error::Encode(_))), "{format:?} {width}x{height}");
         }
     }
@@ -397,7 +398,7 @@ fn a_quality_outside_of_1_to_100_is_refused() {
     for quality in [0, 101, 255] {
         let options = EncodeOptions { quality, ..EncodeOptions::default() };
         for format in ALL {
-            let refused = encode(&picture(4, 4, Layout::Rgb), format, &options, &Progress::unbounded());
+            let refused = encode(picture(4, 4, Layout::Rgb), format, &options, &Progress::unbounded());
             assert!(matches!(refused, Err(Error::InvalidOption(_))), "{format:?}");
         }
     }

@@ -171,7 +171,8 @@ impl Job {
         let pixels = orientation::apply(pixels, orientation);
         let pixels = resize::crop(pixels, plan.width, plan.height);
         progress.check()?;
-        let data = encode::encode(&pixels, format, &options.encode, progress)?;
-        Ok(Optimized { data, format, width: pixels.width, height: pixels.height })
+        let (width, height) = (pixels.width, pixels.height);
+        let data = encode::encode(pixels, format, &options.encode, progress)?;
+        Ok(Optimized { data, format, width, height })
     }
 }

@@ -133,7 +133,7 @@ fn jpeg_inside_is_turned_into_rgb() {
     let rgb = make::rgb(64, 48);
     let pixels = Pixels { data: rgb.clone(), width: 64, height: 48, layout: Layout::Rgb };
     let options = EncodeOptions { quality: 95, ..EncodeOptions::default() };
-    let file = encode(&pixels, OutputFormat::Tiff, &options, &Progress::unbounded()).expect("TIFF");
+    let file = encode(pixels, OutputFormat::Tiff, &options, &Progress::unbounded()).expect("TIFF");
     let difference = mean_difference(&decoded(&file).expect("our own").pixels.data, &rgb);
     assert!(difference < 4.0, "{difference}");
 }

@@ -14,18 +14,19 @@ const OPAQUE_FROM: u8 = 128;
 ///
 /// # Errors
 /// [`Error::Encode`] when an encoder fails, [`Error::Aborted`] or [`Error::Timeout`] from `progress`.
-pub(super) fn encode(pixels: &Pixels, progress: &Progress) -> Result<Vec<u8>> {
-    let mut rgba = super::png::to_rgba(pixels);
-    if pixels.layout == Layout::Rgba {
-        for pixel in rgba.to_mut().as_chunks_mut::<4>().0 {
+pub(super) fn encode(pixels: Pixels, progress: &Progress) -> Result<Vec<u8>> {
+    let Pixels { width, height, layout, .. } = pixels;
+    let mut rgba = super::png::into_rgba(pixels);
+    if layout == Layout::Rgba {
+        for pixel in rgba.as_chunks_mut::<4>().0 {
             *pixel = if pixel[3] < OPAQUE_FROM { [0; 4] } else { [pixel[0], pixel[1], pixel[2], 255] };
         }
     }
-    let indexed = quantize(&rgba, pixels.width, pixels.height, 0.0, progress)?;
+    let indexed = quantize(&rgba, width, height, 0.0, progress)?;
     drop(rgba);
 
     let failed = |error: EncodingError| Error::Encode(format!("gif: {error}"));
-    let (Ok(width), Ok(height)) = (u16::try_from(pixels.width), u16::try_from(pixels.height)) else {
+    let (Ok(width), Ok(height)) = (u16::try_from(width), u16::try_from(height)) else {
         return Err(Error::Encode("gif: more than 65535 px".into()));
     };
     let palette: Vec<u8> = indexed.colors.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect();

@@ -22,13 +22,13 @@ const ROWS: usize = 64;
 ///
 /// # Errors
 /// [`Error::Encode`] when mozjpeg fails, [`Error::Aborted`] or [`Error::Timeout`] from `progress`.
-pub(super) fn encode(pixels: &Pixels, quality: u8, trellis: bool, progress: &Progress) -> Result<Vec<u8>> {
+pub(super) fn encode(pixels: Pixels, quality: u8, trellis: bool, progress: &Progress) -> Result<Vec<u8>> {
     // mozjpeg reports its errors by unwinding.
     catch_unwind(AssertUnwindSafe(|| compress(pixels, quality, trellis, progress)))
         .unwrap_or_else(|panic| Err(Error::Encode(format!("mozjpeg: {}", panic_text(panic.as_ref())))))
 }
 
-fn compress(pixels: &Pixels, quality: u8, trellis: bool, progress: &Progress) -> Result<Vec<u8>> {
+fn compress(pixels: Pixels, quality: u8, trellis: bool, progress: &Progress) -> Result<Vec<u8>> {
     let color = if pixels.layout == Layout::Luma { ColorSpace::JCS_GRAYSCALE } else { ColorSpace::JCS_RGB };
     let mut compress = Compress::new(color);
     compress.set_size(pixels.width as usize, pixels.height as usize);
@@ -57,6 +57,8 @@ fn compress(pixels: &Pixels, quality: u8, trellis: bool, progress: &Progress) ->
             started.write_scanlines(rows).map_err(io)?;
         }
     }
+    // Most of the memory is taken from here on.
+    drop(pixels);
     progress.check()?;
     started.finish().map_err(io)
 }

@@ -12,8 +12,6 @@ pub mod png;
 pub mod tiff;
 pub mod webp;
 
-use std::borrow::Cow;
-
 pub use avif::AvifEngine;
 
 use crate::error::{Error, Result};
@@ -42,6 +40,8 @@ impl Default for EncodeOptions {
 /// Encodes `pixels` as `format`. Alpha is kept where the format has it (GIF: one bit) and opaque alpha
 /// costs nothing; JPEG and TIFF show black behind transparency, as sharp does.
 ///
+/// Takes the pixels because every encoder makes a copy of its own and lets go of them once it has it.
+///
 /// `progress` is checked between the steps, and inside WebP, JPEG and PNG also while they run.
 ///
 /// # Errors
@@ -50,7 +50,7 @@ impl Default for EncodeOptions {
 /// format can't hold (WebP 16 383 px, JPEG and TIFF 65 500, AVIF and GIF 65 535), and when an encoder fails.
 /// [`Error::Aborted`] and [`Error::Timeout`] from `progress`.
 pub fn encode(
-    pixels: &Pixels,
+    pixels: Pixels,
     format: OutputFormat,
     options: &EncodeOptions,
     progress: &Progress,
@@ -58,8 +58,8 @@ pub fn encode(
     if !(1..=100).contains(&options.quality) {
         return Err(Error::InvalidOption(format!("quality {} is not within 1..=100", options.quality)));
     }
-    check_buffer(pixels)?;
-    check_dimensions(pixels, format)?;
+    check_buffer(&pixels)?;
+    check_dimensions(&pixels, format)?;
     progress.check()?;
     let bytes = match format {
         OutputFormat::Avif => avif::encode(pixels, options.quality, options.avif_engine, progress),
@@ -113,12 +113,4 @@ fn check_dimensions(pixels: &Pixels, format: OutputFormat) -> Result<()> {
 /// True when no pixel is even partly transparent, so that an alpha channel would be wasted.
 fn is_opaque(pixels: &Pixels) -> bool {
     pixels.layout != Layout::Rgba || pixels.data.as_chunks::<4>().0.iter().all(|pixel| pixel[3] == 255)
-}
-
-/// Three samples a pixel, for encoders that know no gray. `Rgba` must have been dealt with before.
-fn gray_to_rgb(pixels: &Pixels) -> Cow<'_, [u8]> {
-    match pixels.layout {
-        Layout::Luma => pixels.data.iter().flat_map(|&gray| [gray; 3]).collect(),
-        Layout::Rgb | Layout::Rgba | Layout::Cmyk => Cow::Borrowed(&pixels.data),
-    }
 }

@@ -20,21 +20,23 @@ const LEVEL: u8 = 6;
 ///
 /// # Errors
 /// [`Error::Encode`] when an encoder fails, [`Error::Aborted`] or [`Error::Timeout`] from `progress`.
-pub(super) fn encode(pixels: &Pixels, quality: u8, progress: &Progress) -> Result<Vec<u8>> {
+pub(super) fn encode(pixels: Pixels, quality: u8, progress: &Progress) -> Result<Vec<u8>> {
     if quality == 100 {
-        return true_color(pixels, progress);
+        return true_color(&pixels, progress);
     }
-    let allowance = allowance(quality, pixels.layout);
-    let indexed = quantize(&to_rgba(pixels), pixels.width, pixels.height, allowance, progress)?;
-    write_indexed(&indexed, pixels.width, pixels.height, progress)
+    let Pixels { width, height, layout, .. } = pixels;
+    let rgba = into_rgba(pixels);
+    let indexed = quantize(&rgba, width, height, allowance(quality, layout), progress)?;
+    drop(rgba);
+    write_indexed(&indexed, width, height, progress)
 }
 
 /// Four samples a pixel, as the quantiser wants them.
-pub(super) fn to_rgba(pixels: &Pixels) -> Cow<'_, [u8]> {
+pub(super) fn into_rgba(pixels: Pixels) -> Vec<u8> {
     match pixels.layout {
         Layout::Luma => pixels.data.iter().flat_map(|&gray| [gray, gray, gray, 255]).collect(),
         Layout::Rgb => pixels.data.as_chunks::<3>().0.iter().flat_map(|&[r, g, b]| [r, g, b, 255]).collect(),
-        Layout::Rgba | Layout::Cmyk => Cow::Borrowed(&pixels.data),
+        Layout::Rgba | Layout::Cmyk => pixels.data,
     }
 }
 

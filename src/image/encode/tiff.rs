@@ -10,7 +10,7 @@ use tiff::encoder::TiffEncoder;
 use tiff::tags::{CompressionMethod, PhotometricInterpretation, Tag};
 
 use super::jpeg;
-use crate::error::{Error, Result};
+use crate::error::{self, Error};
 use crate::image::decode::{Layout, Pixels};
 use crate::image::limits::Progress;
 
@@ -21,24 +21,25 @@ const QUALITY: u8 = 80;
 ///
 /// # Errors
 /// [`Error::Encode`] when an encoder fails, [`Error::Aborted`] or [`Error::Timeout`] from `progress`.
-pub(super) fn encode(pixels: &Pixels, progress: &Progress) -> Result<Vec<u8>> {
+pub(super) fn encode(pixels: Pixels, progress: &Progress) -> error::Result<Vec<u8>> {
+    let Pixels { width, height, layout, .. } = pixels;
     let jpeg = jpeg::encode(pixels, QUALITY, false, progress)?;
-    wrapped(&jpeg, pixels).map_err(|error| Error::Encode(format!("tiff: {error}")))
+    wrapped(&jpeg, width, height, layout).map_err(|error| Error::Encode(format!("tiff: {error}")))
 }
 
 /// One strip that holds the whole JPEG and its tables, as technical note 2 to TIFF 6 has it.
-fn wrapped(jpeg: &[u8], pixels: &Pixels) -> std::result::Result<Vec<u8>, TiffError> {
+fn wrapped(jpeg: &[u8], width: u32, height: u32, layout: Layout) -> Result<Vec<u8>, TiffError> {
     let mut file = Cursor::new(Vec::new());
     let mut encoder = TiffEncoder::new(&mut file)?;
     let mut directory = encoder.image_directory()?;
     let offset = directory.write_data(jpeg)?;
-    directory.write_tag(Tag::ImageWidth, pixels.width)?;
-    directory.write_tag(Tag::ImageLength, pixels.height)?;
+    directory.write_tag(Tag::ImageWidth, width)?;
+    directory.write_tag(Tag::ImageLength, height)?;
     directory.write_tag(Tag::Compression, CompressionMethod::ModernJPEG.to_u16())?;
     directory.write_tag(Tag::StripOffsets, u32::try_from(offset)?)?;
     directory.write_tag(Tag::StripByteCounts, u32::try_from(jpeg.len())?)?;
-    directory.write_tag(Tag::RowsPerStrip, pixels.height)?;
-    if pixels.layout == Layout::Luma {
+    directory.write_tag(Tag::RowsPerStrip, height)?;
+    if layout == Layout::Luma {
         directory.write_tag(Tag::BitsPerSample, 8_u16)?;
         directory.write_tag(Tag::SamplesPerPixel, 1_u16)?;
         let gray = PhotometricInterpretation::BlackIsZero;

@@ -19,7 +19,7 @@ const METHOD: c_int = 2;
 ///
 /// # Errors
 /// [`Error::Encode`] when libwebp fails, [`Error::Aborted`] or [`Error::Timeout`] from `progress`.
-pub(super) fn encode(pixels: &Pixels, quality: u8, progress: &Progress) -> Result<Vec<u8>> {
+pub(super) fn encode(pixels: Pixels, quality: u8, progress: &Progress) -> Result<Vec<u8>> {
     let mut config =
         ffi::WebPConfig::new().map_err(|()| Error::Encode("libwebp refuses its own defaults".into()))?;
     config.quality = f32::from(quality);
@@ -55,19 +55,22 @@ unsafe extern "C" fn go_on(_percent: c_int, picture: *const ffi::WebPPicture) ->
 struct Picture(ffi::WebPPicture);
 
 impl Picture {
-    fn import(pixels: &Pixels) -> Result<Self> {
+    fn import(pixels: Pixels) -> Result<Self> {
         let picture = ffi::WebPPicture::new()
             .map_err(|()| Error::Encode("libwebp does not match its bindings".into()))?;
         let mut picture = Self(picture);
         // At most 16 383, so these and the stride fit a C int.
         picture.0.width = pixels.width.cast_signed();
         picture.0.height = pixels.height.cast_signed();
-        let rgb = super::gray_to_rgb(pixels);
         let samples = if pixels.layout == Layout::Rgba { 4 } else { 3 };
+        let rgb = match pixels.layout {
+            Layout::Luma => pixels.data.iter().flat_map(|&gray| [gray; 3]).collect(),
+            Layout::Rgb | Layout::Rgba | Layout::Cmyk => pixels.data,
+        };
         let stride = picture.0.width * samples;
         let import = if samples == 4 { ffi::WebPPictureImportRGBA } else { ffi::WebPPictureImportRGB };
-        // SAFETY: `encode` has checked that the buffer holds height rows of width pixels, and `gray_to_rgb`
-        // keeps that; libwebp copies them and keeps no pointer.
+        // SAFETY: `encode` has checked that the buffer holds height rows of width pixels, which still
+        // holds where gray has become three samples; libwebp copies them and keeps no pointer.
         if unsafe { import(&raw mut picture.0, rgb.as_ptr(), stride) } == 0 {
             return Err(Error::Encode(format!("libwebp: {:?}", picture.0.error_code)));
         }

@@ -22,7 +22,7 @@ pub fn lossless(pixels: &[u8], width: u32, height: u32, layout: Layout) -> Vec<u
 pub fn lossy(pixels: &[u8], width: u32, height: u32, layout: Layout) -> Vec<u8> {
     let pixels = Pixels { data: pixels.to_vec(), width, height, layout };
     let options = EncodeOptions { quality: 95, ..EncodeOptions::default() };
-    encode(&pixels, OutputFormat::WebP, &options, &Progress::unbounded()).expect("WebP")
+    encode(pixels, OutputFormat::WebP, &options, &Progress::unbounded()).expect("WebP")
 }
 
 /// A simple file put into the extended container, with metadata.

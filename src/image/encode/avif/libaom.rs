@@ -97,7 +97,7 @@ impl Engine for Libaom {
         format!("libaom {}.{}.{}", version >> 16, version >> 8 & 255, version & 255)
     }
 
-    fn encode(&self, pixels: &Pixels, quality: u8, progress: &Progress) -> Result<Vec<u8>> {
+    fn encode(&self, pixels: Pixels, quality: u8, progress: &Progress) -> Result<Vec<u8>> {
         let (width, height) = (pixels.width, pixels.height);
         let (settings, levels) =
             if library_version() >= FIRST_WITH_IQ { (IQ, IQ_LEVELS) } else { (SSIM, SSIM_LEVELS) };
@@ -105,38 +105,26 @@ impl Engine for Libaom {
         let mut container = Aviffy::new();
         container.set_width(width).set_height(height).set_bit_depth(8);
 
-        let color = match pixels.layout {
-            Layout::Luma => {
-                container.set_seq_profile(0).set_monochrome(true).set_chroma_subsampling((true, true));
-                let gray = Planes::gray(pixels.data.iter().copied(), width, height);
-                encode_planes(&gray, settings, COLOR_SPEED, color_level)?
-            }
-            Layout::Rgba => encode_planes(
-                &Planes::color(yuv::from_rgb::<4>(&pixels.data), width, height),
-                settings,
-                COLOR_SPEED,
-                color_level,
-            )?,
-            Layout::Rgb | Layout::Cmyk => encode_planes(
-                &Planes::color(yuv::from_rgb::<3>(&pixels.data), width, height),
-                settings,
-                COLOR_SPEED,
-                color_level,
-            )?,
+        if pixels.layout == Layout::Luma {
+            container.set_seq_profile(0).set_monochrome(true).set_chroma_subsampling((true, true));
+        }
+        let alpha = (!is_opaque(&pixels)).then(|| {
+            Planes::gray(pixels.data.as_chunks::<4>().0.iter().map(|pixel| pixel[3]), width, height)
+        });
+        let planes = match pixels.layout {
+            Layout::Luma => Planes::gray(pixels.data.iter().copied(), width, height),
+            Layout::Rgba => Planes::color(yuv::from_rgb::<4>(&pixels.data), width, height),
+            Layout::Rgb | Layout::Cmyk => Planes::color(yuv::from_rgb::<3>(&pixels.data), width, height),
         };
-        progress.check()?;
+        // libaom takes many times as much.
+        drop(pixels);
 
-        let alpha = if is_opaque(pixels) {
-            None
-        } else {
-            let alpha = pixels.data.as_chunks::<4>().0.iter().map(|pixel| pixel[3]);
-            Some(encode_planes(
-                &Planes::gray(alpha, width, height),
-                &[],
-                ALPHA_SPEED,
-                level(quality, ALPHA_LEVELS),
-            )?)
-        };
+        let color = encode_planes(&planes, settings, COLOR_SPEED, color_level)?;
+        drop(planes);
+        progress.check()?;
+        let alpha = alpha
+            .map(|planes| encode_planes(&planes, &[], ALPHA_SPEED, level(quality, ALPHA_LEVELS)))
+            .transpose()?;
         progress.check()?;
 
         let mut file = Vec::with_capacity(color.len() + alpha.as_ref().map_or(0, Vec::len) + 1024);

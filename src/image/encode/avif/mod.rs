@@ -60,7 +60,7 @@ trait Engine {
 
     /// A whole AVIF file. `quality` is on Next's scale; the pixels are Luma, Rgb or Rgba of at most
     /// 65 535 px a side.
-    fn encode(&self, pixels: &Pixels, quality: u8, progress: &Progress) -> Result<Vec<u8>>;
+    fn encode(&self, pixels: Pixels, quality: u8, progress: &Progress) -> Result<Vec<u8>>;
 }
 
 /// Next's qualities, rising from 1 to 100, and what an engine must be told to score what sharp scores there:
@@ -88,7 +88,7 @@ pub fn engine_version() -> String {
 /// [`Error::InvalidOption`] when this build lacks the engine, [`Error::Encode`] when it fails,
 /// [`Error::Aborted`] or [`Error::Timeout`] from `progress`.
 pub(super) fn encode(
-    pixels: &Pixels,
+    pixels: Pixels,
     quality: u8,
     engine: Option<AvifEngine>,
     progress: &Progress,

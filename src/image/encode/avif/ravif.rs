@@ -21,7 +21,7 @@ impl Engine for Ravif {
         "ravif".into()
     }
 
-    fn encode(&self, pixels: &Pixels, quality: u8, progress: &Progress) -> Result<Vec<u8>> {
+    fn encode(&self, pixels: Pixels, quality: u8, progress: &Progress) -> Result<Vec<u8>> {
         let quality = interpolate(quality, QUALITIES);
         // One thread: the pool that calls us is the only parallelism, and sized for the machine.
         let encoder = Encoder::new()
