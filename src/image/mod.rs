@@ -130,9 +130,9 @@ impl Job {
         let pixels = u64::from(target.0) * u64::from(target.1);
         // RGB becomes RGBA when a transparent pixel turns up late.
         let scaled = pixels * if has_alpha { 3 + 4 } else { 4 };
-        let scaler = resize::memory_bytes((width, height), target);
+        let resizer = resize::memory_bytes((width, height), target);
         let encoder = encoder_bytes(self.output_format(options), pixels, has_alpha);
-        decoded_bytes.saturating_add(scaler).saturating_add(scaled).max(encoder)
+        decoded_bytes.saturating_add(resizer).saturating_add(scaled).max(encoder)
     }
 
     fn output_format(&self, options: &Options) -> OutputFormat {
@@ -180,18 +180,15 @@ impl Job {
     }
 }
 
-/// What encoding takes at its peak, the pixels and the file included: measured on photographs, graphics and noise,
-/// at qualities up to 100, and rounded up. Of libaom's memory the part counts that is ever written to; it asks for half
-/// as much again.
+/// What encoding takes at its peak, the pixels and the file included: measured on photographs, graphics and noise
+/// at qualities up to 100, the C libraries' memory with it, and rounded up. Noise decides for the formats with a
+/// palette, whose count of colors is a table; of libaom's memory what counts is the part that is ever written to.
 fn encoder_bytes(format: OutputFormat, pixels: u64, has_alpha: bool) -> u64 {
     let (bytes_per_pixel, fixed) = match format {
-        OutputFormat::Avif => (40, 6 << 20),
-        OutputFormat::WebP if has_alpha => (32, 1 << 20),
-        OutputFormat::WebP
-        | OutputFormat::Jpeg
-        | OutputFormat::Png
-        | OutputFormat::Gif
-        | OutputFormat::Tiff => (20, 1 << 20),
+        OutputFormat::Avif => (48, 8 << 20),
+        OutputFormat::Png | OutputFormat::Gif => (48, 2 << 20),
+        OutputFormat::WebP if has_alpha => (36, 1 << 20),
+        OutputFormat::WebP | OutputFormat::Jpeg | OutputFormat::Tiff => (20, 1 << 20),
     };
     pixels * bytes_per_pixel + fixed
 }

@@ -1,6 +1,6 @@
 //! Lanczos3 over a picture that comes from top to bottom, of which only a few rows are held.
 //!
-//! Columns are scaled first, as fast_image_resize does with bytes: a row of the result needs the source rows that
+//! Columns are scaled first, as `fast_image_resize` does with bytes: a row of the result needs the source rows that
 //! lie within three steps of its centre, and each source row is read where it lies. What comes out has the width of
 //! the source still; it gathers in a strip, and a full strip is scaled along its rows. Nothing is computed twice
 //! but the weights along the rows, once for each strip.
