@@ -9,6 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+
 use crate::error::{Error, Result};
 use crate::image::{Format, Header, Inspected, Limits, Optimized, Options, Progress, inspect};
 
@@ -42,6 +44,8 @@ pub enum Outcome {
         format: Format,
         /// Of an animation; other bypassed kinds are not parsed.
         header: Option<Header>,
+        /// As it came.
+        input: Bytes,
     },
 }
 
@@ -186,21 +190,18 @@ impl Pool {
     /// A panic in a codec is answered as [`Error::Panic`], and the thread lives on.
     pub fn optimize(
         &self,
-        input: impl AsRef<[u8]> + Send + 'static,
+        input: Bytes,
         options: Options,
         limits: Limits,
         done: impl FnOnce(Result<Outcome>) + Send + 'static,
     ) -> CancelHandle {
         self.spawn(
-            move |budget| {
-                let input = input.as_ref();
-                match inspect(input, &limits)? {
-                    Inspected::Bypass { format, header } => Ok(Outcome::Bypass { format, header }),
-                    Inspected::Image(job) => {
-                        let _grant = budget.wait_for(job.memory_bytes(&options))?;
-                        let progress = Progress::start(&limits, Arc::clone(&budget.cancelled));
-                        job.run(input, &options, &limits, &progress).map(Outcome::Optimized)
-                    }
+            move |budget| match inspect(&input, &limits)? {
+                Inspected::Bypass { format, header } => Ok(Outcome::Bypass { format, header, input }),
+                Inspected::Image(job) => {
+                    let _grant = budget.wait_for(job.memory_bytes(&options))?;
+                    let progress = Progress::start(&limits, Arc::clone(&budget.cancelled));
+                    job.run(input, &options, &limits, &progress).map(Outcome::Optimized)
                 }
             },
             done,

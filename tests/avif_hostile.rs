@@ -1,8 +1,11 @@
 //! AVIF files that no encoder writes: built box by box, cut short or altered. Each gives a picture or an
 //! error, and none costs more than it may.
 
+mod picture;
+
+use picture::Picture;
 use unsharp::Error;
-use unsharp::image::decode::{Decoded, Header, avif};
+use unsharp::image::decode::{Header, avif};
 use unsharp::image::{Limits, Progress};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/avif");
@@ -13,8 +16,8 @@ fn header(file: &[u8]) -> Result<Header, Error> {
     avif::header(file, &Limits::default())
 }
 
-fn decode(file: &[u8]) -> Result<Decoded, Error> {
-    avif::decode(file, &Limits::default(), &Progress::unbounded())
+fn decode(file: &[u8]) -> Result<Picture, Error> {
+    avif::decode(file, &Limits::default(), &Progress::unbounded()).and_then(Picture::of)
 }
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -337,7 +340,7 @@ fn altered_bytes_give_a_picture_or_an_error() {
             };
         }
         let claimed = avif::header(&file, &limits);
-        if let Ok(decoded) = avif::decode(&file, &limits, &Progress::unbounded()) {
+        if let Ok(decoded) = avif::decode(&file, &limits, &Progress::unbounded()).and_then(Picture::of) {
             let (claimed, pixels) = (claimed.expect("what decodes has a header"), decoded.pixels);
             assert_eq!((claimed.width, claimed.height), (pixels.width, pixels.height));
             let len = pixels.width as usize * pixels.height as usize * pixels.layout.channels();

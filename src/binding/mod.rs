@@ -69,10 +69,8 @@ pub fn optimize<'env>(
     match options.read() {
         Ok((options, limits)) => {
             let bytes = bytes::Bytes::copy_from_slice(input);
-            let kept = bytes.clone();
             let handle = pool().optimize(bytes, options, limits, move |outcome| {
-                let settled = outcome.map(|outcome| NativeOptimized::new(outcome, kept));
-                settle(deferred, settled);
+                settle(deferred, outcome.map(NativeOptimized::new));
             });
             if let Some(cancel) = cancel {
                 cancel.attach(handle);

@@ -1,6 +1,5 @@
 //! JavaScript's values and ours.
 
-use bytes::Bytes;
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, JsValue};
 use napi_derive::napi;
@@ -108,7 +107,7 @@ pub struct NativeOptimized {
 }
 
 impl NativeOptimized {
-    pub(super) fn new(outcome: Outcome, input: Bytes) -> Self {
+    pub(super) fn new(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Optimized(made) => Self {
                 data: made.data.into(),
@@ -118,7 +117,7 @@ impl NativeOptimized {
                 height: made.height,
                 outcome: "optimized".to_owned(),
             },
-            Outcome::Bypass { format, header } => Self {
+            Outcome::Bypass { format, header, input } => Self {
                 data: Vec::from(input).into(),
                 format: format.extension().to_owned(),
                 content_type: format.mime().to_owned(),

@@ -120,20 +120,23 @@ impl Job {
         }
     }
 
-    /// An upper estimate of the memory the job takes at its peak, bytes: for the decoder or the resizer, whichever
-    /// takes more, then the scaled pixels with what an encoder keeps beside them.
+    /// An upper estimate of the memory the job takes at its peak, bytes. The decoder and the resizer work at the same
+    /// time and make the scaled pixels; when these are there, they are gone, and the encoder comes.
     #[must_use]
     pub fn memory_bytes(&self, options: &Options) -> u64 {
+        let Header { width, height, orientation, has_alpha, decoded_bytes, .. } = self.header;
         let plan = self.plan(options);
-        // Measured peaks over the scaled pixels: libaom keeps about 24 bytes a pixel, the others less.
-        let encoder = u64::from(plan.scaled_width) * u64::from(plan.scaled_height) * 24;
-        // The resizer scales rows first, then columns, and keeps what lies between beside the source.
-        let Header { width, height, has_alpha, decoded_bytes, .. } = self.header;
-        let channels = if has_alpha { 4 } else { 3 };
-        let source = u64::from(width) * u64::from(height) * channels;
-        let longer = u64::from(plan.scaled_width.max(plan.scaled_height));
-        let rows = longer.min(u64::from(width)) * u64::from(height) * channels;
-        decoded_bytes.max(source.saturating_add(rows)).saturating_add(encoder)
+        let target = orientation::oriented_size(plan.scaled_width, plan.scaled_height, orientation);
+        let pixels = u64::from(target.0) * u64::from(target.1);
+        // RGB becomes RGBA when a transparent pixel turns up late.
+        let scaled = pixels * if has_alpha { 3 + 4 } else { 4 };
+        let resizer = resize::memory_bytes((width, height), target);
+        let encoder = encoder_bytes(self.output_format(options), pixels, has_alpha);
+        decoded_bytes.saturating_add(resizer).saturating_add(scaled).max(encoder)
+    }
+
+    fn output_format(&self, options: &Options) -> OutputFormat {
+        options.format.unwrap_or_else(|| self.default_format())
     }
 
     fn plan(&self, options: &Options) -> Plan {
@@ -142,28 +145,30 @@ impl Job {
         Plan::new(self.format, width, height, options.width, options.height)
     }
 
-    /// Decode, resize, colours, orientation, crop, encode.
+    /// Decode, resize, colours, orientation, crop, encode. An `input` that is owned is let go before the encoder
+    /// starts.
     ///
     /// # Errors
     /// [`Error::Decode`], [`Error::Encode`], [`Error::Aborted`], [`Error::Timeout`].
     pub fn run(
         &self,
-        input: &[u8],
+        input: impl AsRef<[u8]>,
         options: &Options,
         limits: &Limits,
         progress: &Progress,
     ) -> Result<Optimized> {
-        let format = options.format.unwrap_or_else(|| self.default_format());
+        let format = self.output_format(options);
         let plan = self.plan(options);
         let orientation = self.header.orientation;
         let (width, height) = orientation::oriented_size(plan.scaled_width, plan.scaled_height, orientation);
 
         progress.check()?;
-        let mut decoded =
-            decode::decode(input, self.format, Some(Target { width, height }), limits, progress)?;
+        let target = Some(Target { width, height });
+        let mut decoded = decode::decode(input.as_ref(), self.format, target, limits, progress)?;
         let icc = decoded.icc.take();
         progress.check()?;
         let pixels = resize::resize(decoded, width, height)?;
+        drop(input);
         progress.check()?;
         let pixels = color::to_srgb(pixels, icc.as_deref());
         let pixels = orientation::apply(pixels, orientation);
@@ -173,4 +178,17 @@ impl Job {
         let data = encode::encode(pixels, format, &options.encode, progress)?;
         Ok(Optimized { data, format, width, height })
     }
+}
+
+/// What encoding takes at its peak, the pixels and the file included: measured on photographs, graphics and noise
+/// at qualities up to 100, the C libraries' memory with it, and rounded up. Noise decides for the formats with a
+/// palette, whose count of colors is a table; of libaom's memory what counts is the part that is ever written to.
+fn encoder_bytes(format: OutputFormat, pixels: u64, has_alpha: bool) -> u64 {
+    let (bytes_per_pixel, fixed) = match format {
+        OutputFormat::Avif => (48, 8 << 20),
+        OutputFormat::Png | OutputFormat::Gif => (48, 2 << 20),
+        OutputFormat::WebP if has_alpha => (36, 1 << 20),
+        OutputFormat::WebP | OutputFormat::Jpeg | OutputFormat::Tiff => (20, 1 << 20),
+    };
+    pixels * bytes_per_pixel + fixed
 }

@@ -12,8 +12,12 @@ mod scaled;
 mod simple;
 mod tiff;
 
+#[path = "../picture/mod.rs"]
+mod picture;
+
+use picture::Picture;
 use unsharp::Result;
-use unsharp::image::decode::{Decoded, Layout, decode};
+use unsharp::image::decode::{Layout, decode};
 use unsharp::image::{
     EncodeOptions, Inspected, Job, Limits, Optimized, Options, OutputFormat, Progress, format, inspect,
 };
@@ -22,9 +26,9 @@ use unsharp::image::{
 static ALLOCATOR: memory::Counting = memory::Counting;
 
 /// Decodes at full size.
-fn decoded(input: &[u8]) -> Result<Decoded> {
+fn decoded(input: &[u8]) -> Result<Picture> {
     let format = format::detect(input).expect("a known kind");
-    decode(input, format, None, &Limits::default(), &Progress::unbounded())
+    Picture::of(decode(input, format, None, &Limits::default(), &Progress::unbounded())?)
 }
 
 fn job(input: &[u8], limits: &Limits) -> Result<Job> {

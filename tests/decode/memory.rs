@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::sync::LazyLock;
 
 use unsharp::Error;
-use unsharp::image::decode::decode;
+use unsharp::image::decode::{Header, decode};
 use unsharp::image::{Limits, Progress, format};
 
 use crate::make::samples::{self, Sample};
@@ -69,14 +69,20 @@ pub fn peak<T: Send>(work: impl FnOnce() -> T + Send) -> (T, u64) {
 }
 
 /// Large enough for pixels to outweigh what is fixed.
-static LARGE: LazyLock<Vec<Sample>> = LazyLock::new(|| samples::all(1201, 803));
+static LARGE: LazyLock<Vec<Sample>> =
+    LazyLock::new(|| [samples::all(1201, 803), samples::avifs(601, 403)].into_iter().flatten().collect());
 
 fn decode_peak(sample: &Sample) -> (u64, u64) {
     let limits = Limits::default();
     let claimed = job(&sample.file, &limits).expect(&sample.name).header.decoded_bytes;
     let format = format::detect(&sample.file).expect("a known kind");
-    let (image, peak) = peak(|| decode(&sample.file, format, None, &limits, &Progress::unbounded()));
-    image.unwrap_or_else(|error| panic!("{}: {error}", sample.name));
+    let (result, peak) = peak(|| {
+        let progress = Progress::unbounded();
+        let mut image = decode(&sample.file, format, None, &limits, &progress)?;
+        while image.rows.next_rows()?.is_some() {}
+        Ok::<_, Error>(())
+    });
+    result.unwrap_or_else(|error| panic!("{}: {error}", sample.name));
     (claimed, peak)
 }
 
@@ -93,15 +99,28 @@ fn decoding_takes_no_more_than_the_header_says_and_not_much_less() {
 }
 
 #[test]
-fn a_whole_job_to_a_small_size_stays_within_its_estimate() {
+fn a_whole_job_stays_within_its_estimate_at_every_size() {
     let limits = Limits::default();
     for sample in LARGE.iter() {
         let job = job(&sample.file, &limits).expect(&sample.name);
-        let options = to_png(320);
-        let (result, peak) = peak(|| job.run(&sample.file, &options, &limits, &Progress::unbounded()));
-        result.unwrap_or_else(|error| panic!("{}: {error}", sample.name));
-        let claimed = job.memory_bytes(&options);
-        assert!(peak <= claimed, "{}: {peak} of {claimed} bytes", sample.name);
+        for width in [1, 320, 2000] {
+            let options = to_png(width);
+            let (result, peak) = peak(|| job.run(&sample.file, &options, &limits, &Progress::unbounded()));
+            result.unwrap_or_else(|error| panic!("{}: {error}", sample.name));
+            let claimed = job.memory_bytes(&options);
+            assert!(peak <= claimed, "{} to {width} px: {peak} of {claimed} bytes", sample.name);
+        }
+    }
+}
+
+#[test]
+fn decoding_a_png_takes_memory_for_a_few_of_its_rows() {
+    // The byte that says whether it is interlaced.
+    let pngs = |height| samples::pngs(300, height).into_iter().filter(|png| png.file[28] == 0);
+    for (low, high) in pngs(2000).zip(pngs(4000)) {
+        let ((claimed_low, low_peak), (claimed_high, high_peak)) = (decode_peak(&low), decode_peak(&high));
+        assert_eq!(claimed_low, claimed_high, "{}", high.name);
+        assert!(high_peak < low_peak + (128 << 10), "{}: {low_peak} and {high_peak} bytes", high.name);
     }
 }
 
@@ -116,11 +135,13 @@ fn reading_a_header_takes_memory_that_does_not_grow_with_the_image() {
 
 #[test]
 fn an_image_over_the_limit_is_refused_before_memory_is_taken() {
-    let limits = Limits { max_pixels: 1201 * 803 - 1, ..Limits::default() };
     for sample in LARGE.iter() {
+        let Header { width, height, .. } = job(&sample.file, &Limits::default()).expect(&sample.name).header;
+        let max_pixels = u64::from(width) * u64::from(height) - 1;
+        let limits = Limits { max_pixels, ..Limits::default() };
         let format = format::detect(&sample.file).expect("a known kind");
-        let (refused, peak) = peak(|| decode(&sample.file, format, None, &limits, &Progress::unbounded()));
-        let refused = refused.map(drop);
+        let (refused, peak) =
+            peak(|| decode(&sample.file, format, None, &limits, &Progress::unbounded()).map(drop));
         assert!(matches!(refused, Err(Error::TooManyPixels { .. })), "{}: {refused:?}", sample.name);
         assert!(peak < 512 << 10, "{}: {peak} bytes", sample.name);
     }

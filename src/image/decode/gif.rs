@@ -36,7 +36,7 @@ pub fn header(input: &[u8], limits: &Limits) -> Result<Header> {
 /// # Errors
 /// [`Error::Decode`] for damaged or truncated input, [`Error::TooManyPixels`], [`Error::Aborted`],
 /// [`Error::Timeout`].
-pub fn decode(input: &[u8], limits: &Limits, progress: &Progress) -> Result<Decoded> {
+pub fn decode(input: &[u8], limits: &Limits, progress: &Progress) -> Result<Decoded<'static>> {
     let first = first_frame(input)?;
     let (width, height) = first.canvas;
     limits.check_pixels(width.into(), height.into())?;

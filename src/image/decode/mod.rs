@@ -37,6 +37,29 @@ impl Layout {
             Self::Rgba | Self::Cmyk => 4,
         }
     }
+
+    /// Turns samples of this layout, in place, into those of `next`, which has to be the same or RGBA instead of
+    /// gray or RGB: the changes that a decoder may make on its way.
+    pub(crate) fn turn(self, data: &mut Vec<u8>, next: Self) -> Result<()> {
+        match (self, next) {
+            (Self::Luma | Self::Rgb, Self::Rgba) => {}
+            _ if self == next => return Ok(()),
+            _ => return Err(Error::Decode(format!("{next:?} after {self:?}"))),
+        }
+        let channels = self.channels();
+        let pixels = data.len() / channels;
+        data.reserve_exact(pixels * 4 - data.len());
+        data.resize(pixels * 4, 255);
+        // From the last on, so that a pixel is read before others are written over it.
+        for at in (0..pixels).rev() {
+            let [red, green, blue] = match self {
+                Self::Luma => [data[at]; 3],
+                _ => [data[at * 3], data[at * 3 + 1], data[at * 3 + 2]],
+            };
+            data[at * 4..at * 4 + 4].copy_from_slice(&[red, green, blue, 255]);
+        }
+        Ok(())
+    }
 }
 
 /// Tightly packed rows, top to bottom; `data.len() == width * height * layout.channels()`.
@@ -71,14 +94,17 @@ pub struct Header {
     pub decoded_bytes: u64,
 }
 
-/// A decoded image. `pixels` may be smaller than the header's size when the decoder could scale
-/// (JPEG in the DCT); `source_width`/`source_height` then say which fractional box of `pixels` the
-/// full image covers, so the resizer stays exact.
-#[derive(Debug, Clone)]
-pub struct Decoded {
-    /// the image, at most at full size
-    pub pixels: Pixels,
-    /// px of `pixels` that the whole image covers horizontally: `width * n / 8` unrounded, else `pixels.width`
+/// An image whose pixels can be had. They may be fewer than the header says when the decoder could scale (JPEG in
+/// the DCT); `source_width`/`source_height` then say which fractional box of them the full image covers, so the
+/// resizer stays exact.
+pub struct Decoded<'a> {
+    /// the pixels; most decoders make them while they are asked for
+    pub rows: Box<dyn Rows + 'a>,
+    /// px that `rows` has, at most the full size
+    pub width: u32,
+    /// px that `rows` has, at most the full size
+    pub height: u32,
+    /// px of `width` that the whole image covers: its full width times n / 8 unrounded, else `width`
     pub source_width: f64,
     /// the same vertically
     pub source_height: f64,
@@ -86,6 +112,28 @@ pub struct Decoded {
     pub icc: Option<Vec<u8>>,
     /// EXIF orientation 1..=8, still to be applied
     pub orientation: u8,
+}
+
+/// A decoder that hands out its picture from top to bottom.
+pub trait Rows {
+    /// The next rows, as many as the decoder makes at once; `None` after the last.
+    ///
+    /// # Errors
+    /// [`Error::Decode`], [`Error::Aborted`], [`Error::Timeout`].
+    fn next_rows(&mut self) -> Result<Option<Band<'_>>>;
+
+    /// The whole picture, from a decoder that holds it and has handed nothing out yet; others answer `None`.
+    fn take_whole(&mut self) -> Option<Pixels> {
+        None
+    }
+}
+
+/// Whole rows, tightly packed.
+pub struct Band<'a> {
+    /// the samples
+    pub data: &'a [u8],
+    /// what they mean; a decoder may go from [`Layout::Luma`] or [`Layout::Rgb`] to [`Layout::Rgba`] on its way, when it meets the first transparency
+    pub layout: Layout,
 }
 
 /// How large the result will be, in px before orientation; a decoder that scales may stop early.
@@ -119,14 +167,14 @@ pub fn header(input: &[u8], format: Format, limits: &Limits) -> Result<Header> {
 ///
 /// # Errors
 /// [`Error::Decode`] for damaged, truncated or unsupported input, [`Error::TooManyPixels`],
-/// [`Error::Aborted`], [`Error::Timeout`].
-pub fn decode(
-    input: &[u8],
+/// [`Error::Aborted`], [`Error::Timeout`]. Where rows are decoded as they are asked for, damage to them shows then.
+pub fn decode<'a>(
+    input: &'a [u8],
     format: Format,
     target: Option<Target>,
     limits: &Limits,
-    progress: &Progress,
-) -> Result<Decoded> {
+    progress: &'a Progress,
+) -> Result<Decoded<'a>> {
     match format {
         Format::Jpeg => jpeg::decode(input, target, limits, progress),
         Format::Png => png::decode(input, limits, progress),
@@ -154,7 +202,7 @@ fn plausible_icc(profile: Vec<u8>) -> Option<Vec<u8>> {
 impl Pixels {
     /// # Errors
     /// [`Error::Decode`] when a decoder gave another number of bytes than the size asks for.
-    fn checked(data: Vec<u8>, width: u32, height: u32, layout: Layout) -> Result<Self> {
+    pub(crate) fn checked(data: Vec<u8>, width: u32, height: u32, layout: Layout) -> Result<Self> {
         let wanted = u64::from(width) * u64::from(height) * layout.channels() as u64;
         if data.len() as u64 != wanted {
             return Err(Error::Decode(format!("{} bytes of pixels instead of {wanted}", data.len())));
@@ -190,11 +238,62 @@ impl Pixels {
     }
 }
 
-impl Decoded {
-    /// A decoded image at its full size.
-    fn whole(pixels: Pixels, icc: Option<Vec<u8>>, orientation: u8) -> Self {
-        let (source_width, source_height) = (f64::from(pixels.width), f64::from(pixels.height));
-        Self { pixels, source_width, source_height, icc, orientation }
+impl Decoded<'_> {
+    /// Pixels that are all in memory, at full size.
+    pub(crate) fn whole(pixels: Pixels, icc: Option<Vec<u8>>, orientation: u8) -> Decoded<'static> {
+        let Pixels { width, height, .. } = pixels;
+        Decoded {
+            rows: Box::new(Whole { pixels, given: false }),
+            width,
+            height,
+            source_width: f64::from(width),
+            source_height: f64::from(height),
+            icc,
+            orientation,
+        }
+    }
+
+    /// All pixels at once.
+    ///
+    /// # Errors
+    /// Those of [`Rows::next_rows`], and [`Error::Decode`] when the rows do not fit the size.
+    pub fn collect(mut self) -> Result<Pixels> {
+        let (width, height) = (self.width, self.height);
+        if let Some(pixels) = self.rows.take_whole() {
+            return Ok(pixels);
+        }
+        let area = width as usize * height as usize;
+        let (mut data, mut layout) = (Vec::new(), None);
+        while let Some(band) = self.rows.next_rows()? {
+            if let Some(from) = layout.replace(band.layout) {
+                from.turn(&mut data, band.layout)?;
+            }
+            data.reserve_exact((area * band.layout.channels()).saturating_sub(data.len()));
+            data.extend_from_slice(band.data);
+        }
+        Pixels::checked(data, width, height, layout.unwrap_or(Layout::Rgb))
+    }
+}
+
+/// Rows of a picture that was decoded at once.
+struct Whole {
+    pixels: Pixels,
+    given: bool,
+}
+
+impl Rows for Whole {
+    fn next_rows(&mut self) -> Result<Option<Band<'_>>> {
+        let Self { pixels, given } = self;
+        if std::mem::replace(given, true) {
+            pixels.data = Vec::new();
+            return Ok(None);
+        }
+        Ok(Some(Band { data: &pixels.data, layout: pixels.layout }))
+    }
+
+    fn take_whole(&mut self) -> Option<Pixels> {
+        let rest = Pixels { data: Vec::new(), ..self.pixels };
+        (!std::mem::replace(&mut self.given, true)).then(|| std::mem::replace(&mut self.pixels, rest))
     }
 }
 
@@ -258,7 +357,8 @@ mod tests {
         let limits = Limits::default();
         for format in [Format::Svg, Format::Ico, Format::Jp2, Format::Heic] {
             assert!(matches!(header(b"<svg/>", format, &limits), Err(Error::Decode(_))));
-            let decoded = decode(b"<svg/>", format, None, &limits, &Progress::unbounded());
+            let progress = Progress::unbounded();
+            let decoded = decode(b"<svg/>", format, None, &limits, &progress);
             assert!(matches!(decoded, Err(Error::Decode(_))));
         }
     }

@@ -4,7 +4,7 @@ use png::{BitDepth, ColorType, DecodeOptions, Decoder, Reader, Transformations};
 
 use super::animated::is_animated;
 use super::source::{COARSE, Source, failed};
-use super::{Decoded, Header, Layout, Pixels, exif, plausible_icc};
+use super::{Band, Decoded, Header, Layout, Pixels, Rows, exif, plausible_icc};
 use crate::error::{Error, Result};
 use crate::image::format::Format;
 use crate::image::limits::{Limits, Progress};
@@ -23,10 +23,16 @@ pub fn header(input: &[u8], limits: &Limits) -> Result<Header> {
     let info = reader.info();
     let (width, height) = info.size();
     let (color, _) = reader.output_color_type();
+    // An interlaced picture is held whole, gray with alpha as RGBA in a second buffer.
+    let bytes_per_pixel = match (info.interlaced, color) {
+        (false, _) => 0,
+        (true, ColorType::GrayscaleAlpha) => 2 + 4,
+        (true, color) => color.samples() as u64,
+    };
     let pixels = u64::from(width) * u64::from(height);
-    // Gray with alpha becomes RGBA in a second buffer. Rows are kept twice, unfiltered and as they came.
-    let bytes_per_pixel = if color == ColorType::GrayscaleAlpha { 2 + 4 } else { color.samples() as u64 };
-    let rows = 4 * 8 * u64::from(width);
+    // The crate unfilters a few rows at a time in a buffer that grows by doubling; one row is kept in 8 bits, and
+    // once more in another layout.
+    let rows = 12 * info.raw_row_length() as u64 + 8 * u64::from(width);
     let metadata = info.icc_profile.as_ref().map_or(0, |icc| icc.len() as u64 * 2)
         + info.exif_metadata.as_ref().map_or(0, |exif| exif.len() as u64);
     Ok(Header {
@@ -40,32 +46,108 @@ pub fn header(input: &[u8], limits: &Limits) -> Result<Header> {
     })
 }
 
-/// Decodes a PNG, of an animated one the default image. 16 bits are cut to 8, as sharp does.
+/// Decodes a PNG, of an animated one the default image. 16 bits are cut to 8, as sharp does. Rows are decoded as they
+/// are asked for unless the file is interlaced.
 ///
 /// # Errors
 /// [`Error::Decode`] for damaged or truncated input and wrong checksums of critical chunks,
 /// [`Error::TooManyPixels`], [`Error::Aborted`], [`Error::Timeout`].
-pub fn decode(input: &[u8], limits: &Limits, progress: &Progress) -> Result<Decoded> {
+pub fn decode<'a>(input: &'a [u8], limits: &Limits, progress: &'a Progress) -> Result<Decoded<'a>> {
     let mut reader = open(input, Some(limits), progress)?;
-    let (width, height) = reader.info().size();
     let (color, depth) = reader.output_color_type();
     debug_assert_eq!(depth, BitDepth::Eight);
+    if color == ColorType::Indexed {
+        return Err(Error::Decode("PNG palette was not applied".to_owned()));
+    }
+    let info = reader.info();
+    let (width, height) = info.size();
+    let icc = info.icc_profile.as_ref().map(|icc| icc.to_vec()).and_then(plausible_icc);
+    let orientation = info.exif_metadata.as_deref().map_or(1, exif::orientation);
+    if info.interlaced {
+        return Ok(Decoded::whole(all_rows(&mut reader, progress)?, icc, orientation));
+    }
+    progress.check()?;
+    Ok(Decoded {
+        rows: Box::new(Scanlines::new(reader, progress)),
+        width,
+        height,
+        source_width: width.into(),
+        source_height: height.into(),
+        icc,
+        orientation,
+    })
+}
+
+/// The seven passes of an interlaced file make rows that are whole only at the end.
+fn all_rows(reader: &mut Reader<Source>, progress: &Progress) -> Result<Pixels> {
+    let (width, height) = reader.info().size();
     let size = reader.output_buffer_size().ok_or_else(|| Error::Decode("PNG too large".to_owned()))?;
     let mut data = vec![0; size];
     reader.next_frame(&mut data).map_err(|error| failed(progress, error))?;
     progress.check()?;
+    match reader.output_color_type().0 {
+        ColorType::Grayscale => Pixels::checked(data, width, height, Layout::Luma),
+        ColorType::GrayscaleAlpha => Pixels::from_luma_alpha(&data, width, height),
+        ColorType::Rgb | ColorType::Indexed => Pixels::checked(data, width, height, Layout::Rgb),
+        ColorType::Rgba => Ok(Pixels::checked(data, width, height, Layout::Rgba)?.without_opaque_alpha()),
+    }
+}
 
-    let pixels = match color {
-        ColorType::Grayscale => Pixels::checked(data, width, height, Layout::Luma)?,
-        ColorType::GrayscaleAlpha => Pixels::from_luma_alpha(&data, width, height)?,
-        ColorType::Rgb => Pixels::checked(data, width, height, Layout::Rgb)?,
-        ColorType::Rgba => Pixels::checked(data, width, height, Layout::Rgba)?.without_opaque_alpha(),
-        ColorType::Indexed => return Err(Error::Decode("PNG palette was not applied".to_owned())),
-    };
-    let info = reader.info();
-    let icc = info.icc_profile.as_ref().map(|icc| icc.to_vec()).and_then(plausible_icc);
-    let orientation = info.exif_metadata.as_deref().map_or(1, exif::orientation);
-    Ok(Decoded::whole(pixels, icc, orientation))
+/// Rows in the order of the file. Alpha is left out until a pixel needs it.
+struct Scanlines<'a> {
+    reader: Reader<Source<'a>>,
+    progress: &'a Progress,
+    /// as the file has it, in 8 bits
+    row: Vec<u8>,
+    /// the same in another layout
+    turned: Vec<u8>,
+    transparent: bool,
+}
+
+impl<'a> Scanlines<'a> {
+    fn new(reader: Reader<Source<'a>>, progress: &'a Progress) -> Self {
+        let samples = reader.output_color_type().0.samples();
+        let row = vec![0; reader.info().width as usize * samples];
+        Self { reader, progress, row, turned: Vec::new(), transparent: false }
+    }
+}
+
+impl Rows for Scanlines<'_> {
+    fn next_rows(&mut self) -> Result<Option<Band<'_>>> {
+        let read = self.reader.read_row(&mut self.row).map_err(|error| failed(self.progress, error))?;
+        if read.is_none() {
+            self.progress.check()?;
+            return Ok(None);
+        }
+        let (row, turned) = (&self.row, &mut self.turned);
+        turned.clear();
+        let layout = match self.reader.output_color_type().0 {
+            ColorType::Grayscale => Layout::Luma,
+            ColorType::Rgb | ColorType::Indexed => Layout::Rgb,
+            ColorType::GrayscaleAlpha => {
+                let pixels = row.as_chunks::<2>().0;
+                self.transparent |= pixels.iter().any(|[_, alpha]| *alpha != 255);
+                if self.transparent {
+                    turned.extend(pixels.iter().flat_map(|&[level, alpha]| [level, level, level, alpha]));
+                    Layout::Rgba
+                } else {
+                    turned.extend(pixels.iter().map(|[level, _]| level));
+                    Layout::Luma
+                }
+            }
+            ColorType::Rgba => {
+                let pixels = row.as_chunks::<4>().0;
+                self.transparent |= pixels.iter().any(|[.., alpha]| *alpha != 255);
+                if self.transparent {
+                    Layout::Rgba
+                } else {
+                    turned.extend(pixels.iter().flat_map(|&[red, green, blue, _]| [red, green, blue]));
+                    Layout::Rgb
+                }
+            }
+        };
+        Ok(Some(Band { data: if turned.is_empty() { row } else { turned }, layout }))
+    }
 }
 
 /// Reads all chunks up to the pixels. The size is checked against `limits` before anything that depends on

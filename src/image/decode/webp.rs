@@ -48,7 +48,7 @@ pub fn header(input: &[u8], limits: &Limits) -> Result<Header> {
 /// # Errors
 /// [`Error::Decode`] for damaged, truncated or animated input, [`Error::TooManyPixels`],
 /// [`Error::Aborted`], [`Error::Timeout`].
-pub fn decode(input: &[u8], limits: &Limits, progress: &Progress) -> Result<Decoded> {
+pub fn decode(input: &[u8], limits: &Limits, progress: &Progress) -> Result<Decoded<'static>> {
     let chunks = Chunks::read(input)?;
     let decoder = open(input, progress)?;
     let (width, height) = decoder.dimensions();

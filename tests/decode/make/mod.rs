@@ -1,5 +1,6 @@
 //! Images of every kind, byte by byte where no encoder writes them.
 
+pub mod avif;
 pub mod gif;
 pub mod jpeg;
 pub mod png;

@@ -1,6 +1,7 @@
 use jpeg_encoder::{ColorType, SamplingFactor};
 use unsharp::image::decode::Layout;
 
+use super::avif;
 use super::gif::{self, Gif};
 use super::jpeg::Jpeg;
 use super::png::{self, Png};
@@ -149,6 +150,17 @@ pub fn tiffs(width: u32, height: u32) -> Vec<Sample> {
         make("gray 1 bit", of(1, 1, &bits)),
         make("palette", Tiff { color_map: &map, ..of(8, 3, &gray) }),
         make("cmyk", Tiff { icc: &press, ..of(8, 5, &cmyk) }),
+    ]
+}
+
+/// Not among [`all`]: they take a while to make.
+pub fn avifs(width: u32, height: u32) -> Vec<Sample> {
+    let (gray, rgb, rgba) =
+        (super::gray(width, height), super::rgb(width, height), super::rgba(width, height));
+    vec![
+        sample("avif gray", avif::file(gray, width, height, Layout::Luma)),
+        sample("avif rgb", avif::file(rgb, width, height, Layout::Rgb)),
+        sample("avif rgba", avif::file(rgba, width, height, Layout::Rgba)),
     ]
 }
 

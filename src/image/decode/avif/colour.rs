@@ -20,15 +20,18 @@ pub(super) struct Target<'a> {
     pub(super) channels: usize,
     /// px, at most the frame's
     pub(super) width: usize,
-    /// px, at most the frame's
+    /// px, at most the frame's below `from`
     pub(super) height: usize,
+    /// the frame's row that comes first; even
+    pub(super) from: usize,
 }
 
 impl Target<'_> {
-    /// Each row with its number.
+    /// Each row with its number in the frame.
     fn rows(&mut self) -> impl Iterator<Item = (usize, &mut [u8])> {
         let len = self.width * self.channels;
-        self.data.chunks_mut(self.stride).take(self.height).map(move |row| &mut row[..len]).enumerate()
+        let rows = self.data.chunks_mut(self.stride).take(self.height).map(move |row| &mut row[..len]);
+        (self.from..).zip(rows)
     }
 }
 
@@ -148,12 +151,13 @@ fn convert_8_bit(
     target: &mut Target,
 ) -> std::result::Result<(), YuvError> {
     let planes = [frame.plane(0), frame.plane(1), frame.plane(2)];
+    let chroma_from = if frame.sequence.half_height { target.from / 2 } else { target.from };
     let image = YuvPlanarImage {
-        y_plane: &planes[0].bytes[..],
+        y_plane: &planes[0].bytes[target.from * planes[0].stride..],
         y_stride: planes[0].stride as u32,
-        u_plane: &planes[1].bytes[..],
+        u_plane: &planes[1].bytes[chroma_from * planes[1].stride..],
         u_stride: planes[1].stride as u32,
-        v_plane: &planes[2].bytes[..],
+        v_plane: &planes[2].bytes[chroma_from * planes[2].stride..],
         v_stride: planes[2].stride as u32,
         width: target.width as u32,
         height: target.height as u32,

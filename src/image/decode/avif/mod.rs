@@ -16,13 +16,15 @@ mod property;
 mod reader;
 mod transform;
 
+use av1::Frame;
 use colour::Target;
 use container::Container;
 use plan::{Place, Plan};
+use property::Cicp;
 use transform::Rect;
 
 use crate::error::{Error, Result};
-use crate::image::decode::{Decoded, Header, Layout, Pixels};
+use crate::image::decode::{Band, Decoded, Header, Layout, Pixels, Rows};
 use crate::image::limits::{Limits, Progress};
 
 /// Reads the container and the AV1 sequence header; no pixel is decoded.
@@ -47,32 +49,93 @@ pub fn header(input: &[u8], limits: &Limits) -> Result<Header> {
     })
 }
 
-/// Decodes the primary image to 8 bits per sample: gray, RGB, or RGBA where a pixel is not opaque.
+/// Decodes the primary image to 8 bits per sample: gray, RGB, or RGBA where a pixel is not opaque. Planes become pixels
+/// as rows are asked for, unless the image is made of tiles or cropped.
 ///
 /// Colour described by code points other than sRGB's comes with a profile that says the same.
 ///
 /// # Errors
 /// Those of [`header`], and what `progress` answers.
-pub fn decode(input: &[u8], limits: &Limits, progress: &Progress) -> Result<Decoded> {
+pub fn decode<'a>(input: &[u8], limits: &Limits, progress: &'a Progress) -> Result<Decoded<'a>> {
     let image = Image::parse(input, limits)?;
     let alpha = image.decode_alpha(progress)?;
-    let mut pixels = image.decode_colour(alpha.is_some(), progress)?;
-    if let Some(alpha) = alpha {
-        apply_alpha(&mut pixels.data, &alpha, image.is_premultiplied());
-    }
-    crop(&mut pixels, image.crop);
     let icc = match image.colour.properties.icc {
         Some(icc) => Some(icc.to_vec()),
         None if image.colour.sequence.mono => None,
         None => profile::icc(image.colour.cicp),
     };
-    Ok(Decoded {
-        source_width: f64::from(pixels.width),
-        source_height: f64::from(pixels.height),
-        pixels,
-        icc,
-        orientation: image.orientation(),
-    })
+    let orientation = image.orientation();
+    if image.is_plain() {
+        let Plan { width, height, cicp, .. } = image.colour;
+        let frame = image.colour.decode_single(&image.container, progress)?;
+        let layout = image.layout(alpha.is_some());
+        let alpha = alpha.map(|levels| Alpha { levels, premultiplied: image.is_premultiplied() });
+        let (size, data) = ((width, height), Vec::new());
+        let rows = Bands { frame, cicp, layout, size, alpha, next: 0, data, progress };
+        return Ok(Decoded {
+            rows: Box::new(rows),
+            width,
+            height,
+            source_width: width.into(),
+            source_height: height.into(),
+            icc,
+            orientation,
+        });
+    }
+    let mut pixels = image.decode_colour(alpha.is_some(), progress)?;
+    if let Some(alpha) = alpha {
+        apply_alpha(&mut pixels.data, &alpha, image.is_premultiplied());
+    }
+    crop(&mut pixels, image.crop);
+    Ok(Decoded::whole(pixels, icc, orientation))
+}
+
+/// Rows made at once; even, because two of them may share their chroma.
+const BAND_ROWS: usize = 32;
+
+/// The pixels of a single frame, as they are asked for.
+struct Bands<'a> {
+    frame: Frame,
+    cicp: Cicp,
+    layout: Layout,
+    /// px
+    size: (u32, u32),
+    alpha: Option<Alpha>,
+    /// the first row of the next band
+    next: usize,
+    data: Vec<u8>,
+    progress: &'a Progress,
+}
+
+struct Alpha {
+    levels: Vec<u8>,
+    /// whether the colours are multiplied with it
+    premultiplied: bool,
+}
+
+impl Rows for Bands<'_> {
+    fn next_rows(&mut self) -> Result<Option<Band<'_>>> {
+        self.progress.check()?;
+        let (width, height) = (self.size.0 as usize, self.size.1 as usize);
+        let rows = BAND_ROWS.min(height - self.next);
+        if rows == 0 {
+            return Ok(None);
+        }
+        let channels = self.layout.channels();
+        let stride = width * channels;
+        self.data.resize(rows * stride, 0);
+        let data = &mut self.data[..];
+        colour::paint(
+            &self.frame,
+            self.cicp,
+            &mut Target { data, stride, channels, width, height: rows, from: self.next },
+        )?;
+        if let Some(alpha) = &self.alpha {
+            apply_alpha(&mut self.data, &alpha.levels[self.next * width..], alpha.premultiplied);
+        }
+        self.next += rows;
+        Ok(Some(Band { data: &self.data, layout: self.layout }))
+    }
 }
 
 /// A file whose claims have been checked.
@@ -124,14 +187,21 @@ impl<'a> Image<'a> {
         }
     }
 
+    /// Whether the planes can become pixels as rows are asked for.
+    fn is_plain(&self) -> bool {
+        self.colour.is_single() && self.crop == Rect::whole(self.colour.width, self.colour.height)
+    }
+
     fn decoded_bytes(&self, input_len: usize) -> u64 {
-        let pixels = u64::from(self.colour.width) * u64::from(self.colour.height);
-        let channels = self.layout(self.alpha.is_some()).channels() + usize::from(self.alpha.is_some());
-        let alpha = self.alpha.as_ref().map_or(0, |(_, alpha)| alpha.decoder_bytes());
+        let (width, height) = (u64::from(self.colour.width), u64::from(self.colour.height));
+        let channels = self.layout(self.alpha.is_some()).channels() as u64;
+        let rows = if self.is_plain() { height.min(BAND_ROWS as u64) } else { height };
+        let (alpha_plane, alpha_decoder) =
+            self.alpha.as_ref().map_or((0, 0), |(_, alpha)| (width * height, alpha.decoder_bytes()));
         // One copy of the item's bytes goes to the decoder.
-        pixels
-            .saturating_mul(channels as u64)
-            .saturating_add(self.colour.decoder_bytes().max(alpha))
+        (width * rows * channels)
+            .saturating_add(alpha_plane)
+            .saturating_add(self.colour.decoder_bytes().max(alpha_decoder))
             .saturating_add(input_len as u64)
     }
 
@@ -189,6 +259,7 @@ impl Canvas {
             channels: self.channels,
             width: place.width as usize,
             height: place.height as usize,
+            from: 0,
         })
     }
 }

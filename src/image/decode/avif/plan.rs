@@ -108,6 +108,16 @@ impl<'a> Plan<'a> {
             .saturating_add(DECODER_BYTES)
     }
 
+    /// Whether the image is one frame and no grid.
+    pub(super) fn is_single(&self) -> bool {
+        self.tiles.len() == 1
+    }
+
+    /// The first frame; of a single image the only one.
+    pub(super) fn decode_single(&self, container: &Container, progress: &Progress) -> Result<Frame> {
+        self.decode_tile(self.tiles[0], container, progress)
+    }
+
     /// Decodes tile after tile and hands each to `paint` with its place. Only one is in memory at a time.
     pub(super) fn decode(
         &self,
@@ -117,20 +127,7 @@ impl<'a> Plan<'a> {
     ) -> Result<()> {
         let (tile_width, tile_height) = self.tile_size;
         for (index, &tile) in (0u32..).zip(&self.tiles) {
-            progress.check()?;
-            if container.kind(tile)? != *b"av01" {
-                return Err(damaged("a tile that is not AV1"));
-            }
-            let properties = container.properties(tile)?;
-            if properties.size != Some(self.tile_size) {
-                return Err(damaged("tiles of different sizes"));
-            }
-            let data = container.data(tile)?;
-            let stream = Stream::parse(&data, properties.operating_point)?;
-            if !stream.sequence.same_samples(&self.sequence) {
-                return Err(damaged("tiles of different kinds"));
-            }
-            let frame = av1::decode(&stream, self.tile_size, properties.operating_point, progress)?;
+            let frame = self.decode_tile(tile, container, progress)?;
             let (x, y) = (index % self.columns * tile_width, index / self.columns * tile_height);
             let place = Place {
                 x,
@@ -141,5 +138,21 @@ impl<'a> Plan<'a> {
             paint(&frame, place)?;
         }
         Ok(())
+    }
+    fn decode_tile(&self, tile: u32, container: &Container, progress: &Progress) -> Result<Frame> {
+        progress.check()?;
+        if container.kind(tile)? != *b"av01" {
+            return Err(damaged("a tile that is not AV1"));
+        }
+        let properties = container.properties(tile)?;
+        if properties.size != Some(self.tile_size) {
+            return Err(damaged("tiles of different sizes"));
+        }
+        let data = container.data(tile)?;
+        let stream = Stream::parse(&data, properties.operating_point)?;
+        if !stream.sequence.same_samples(&self.sequence) {
+            return Err(damaged("tiles of different kinds"));
+        }
+        av1::decode(&stream, self.tile_size, properties.operating_point, progress)
     }
 }

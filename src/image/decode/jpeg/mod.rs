@@ -49,7 +49,12 @@ pub fn header(input: &[u8], limits: &Limits) -> Result<Header> {
 /// # Errors
 /// [`Error::Decode`] for damaged, truncated or unsupported input, [`Error::TooManyPixels`],
 /// [`Error::Aborted`], [`Error::Timeout`].
-pub fn decode(input: &[u8], target: Option<Target>, limits: &Limits, progress: &Progress) -> Result<Decoded> {
+pub fn decode(
+    input: &[u8],
+    target: Option<Target>,
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<Decoded<'static>> {
     let jpeg = markers::read(input)?;
     limits.check_pixels(jpeg.width.into(), jpeg.height.into())?;
     check_scans(&jpeg)?;
@@ -61,12 +66,11 @@ pub fn decode(input: &[u8], target: Option<Target>, limits: &Limits, progress: &
         scaled(input, &jpeg, eighths, progress)?
     };
     progress.check()?;
+    let icc = jpeg.icc().and_then(plausible_icc);
     Ok(Decoded {
-        pixels,
         source_width: f64::from(jpeg.width) * f64::from(eighths) / 8.0,
         source_height: f64::from(jpeg.height) * f64::from(eighths) / 8.0,
-        icc: jpeg.icc().and_then(plausible_icc),
-        orientation: jpeg.exif.map_or(1, exif::orientation),
+        ..Decoded::whole(pixels, icc, jpeg.exif.map_or(1, exif::orientation))
     })
 }
 

@@ -47,7 +47,7 @@ pub fn header(input: &[u8], limits: &Limits) -> Result<Header> {
 /// # Errors
 /// [`Error::Decode`] for damaged, truncated or unsupported input, [`Error::TooManyPixels`],
 /// [`Error::Aborted`], [`Error::Timeout`].
-pub fn decode(input: &[u8], limits: &Limits, progress: &Progress) -> Result<Decoded> {
+pub fn decode(input: &[u8], limits: &Limits, progress: &Progress) -> Result<Decoded<'static>> {
     let mut page = Page::open(input, limits, progress)?;
     if page.is_jpeg {
         page.check_jpeg(input)?;
