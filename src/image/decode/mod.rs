@@ -88,6 +88,23 @@ pub struct Decoded {
     pub orientation: u8,
 }
 
+/// A decoder that hands out its picture from top to bottom.
+pub trait Rows {
+    /// The next rows, as many as the decoder makes at once; `None` after the last.
+    ///
+    /// # Errors
+    /// [`Error::Decode`], [`Error::Aborted`], [`Error::Timeout`].
+    fn next_rows(&mut self) -> Result<Option<Band<'_>>>;
+}
+
+/// Whole rows, tightly packed.
+pub struct Band<'a> {
+    /// the samples
+    pub data: &'a [u8],
+    /// what they mean; a decoder may go from [`Layout::Luma`] or [`Layout::Rgb`] to [`Layout::Rgba`] on its way, when it meets the first transparency
+    pub layout: Layout,
+}
+
 /// How large the result will be, in px before orientation; a decoder that scales may stop early.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {

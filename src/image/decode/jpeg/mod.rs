@@ -2,6 +2,8 @@
 //! `zune-jpeg` at full size, where it is faster.
 
 mod markers;
+mod sequential;
+mod tables;
 
 use jpeg_decoder::ColorTransform;
 use zune_jpeg::JpegDecoder;
@@ -9,8 +11,9 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use self::markers::Structure;
+use self::sequential::Sequential;
 use super::source::{FINE, Source, failed};
-use super::{Decoded, Header, Layout, Pixels, Target, exif, plausible_icc};
+use super::{Decoded, Header, Layout, Pixels, Rows, Target, exif, plausible_icc};
 use crate::error::{Error, Result};
 use crate::image::limits::{Limits, Progress};
 
@@ -55,7 +58,9 @@ pub fn decode(input: &[u8], target: Option<Target>, limits: &Limits, progress: &
     check_scans(&jpeg)?;
 
     let eighths = target.map_or(8, |target| eighths(&jpeg, target));
-    let (pixels, eighths) = if eighths == 8 && zune_agrees(&jpeg) && has_common_sampling(&jpeg) {
+    let (pixels, eighths) = if sequential::supports(&jpeg) {
+        (collected(Sequential::new(&jpeg, eighths, progress)?)?, eighths)
+    } else if eighths == 8 && zune_agrees(&jpeg) && has_common_sampling(&jpeg) {
         (full(input, &jpeg, progress)?, 8)
     } else {
         scaled(input, &jpeg, eighths, progress)?
@@ -156,6 +161,15 @@ fn has_common_sampling(jpeg: &Structure) -> bool {
         }
         [] => false,
     }
+}
+
+fn collected(mut decoder: Sequential) -> Result<Pixels> {
+    let ((width, height), layout) = (decoder.size(), decoder.layout());
+    let mut data = Vec::with_capacity(width as usize * height as usize * layout.channels());
+    while let Some(band) = decoder.next_rows()? {
+        data.extend_from_slice(band.data);
+    }
+    Pixels::checked(data, width, height, layout)
 }
 
 fn full(input: &[u8], jpeg: &Structure, progress: &Progress) -> Result<Pixels> {
