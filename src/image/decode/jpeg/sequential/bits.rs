@@ -3,7 +3,7 @@
 /// Reads bits from entropy-coded data, where a byte of all ones is followed by a stuffed zero and anything else
 /// behind it is a marker. No marker is ever read over: from there on the bits are zeros, and
 /// [`Bits::is_exhausted`] tells once one of those has been used.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Bits<'a> {
     scan: &'a [u8],
     /// the next byte to take
@@ -26,10 +26,13 @@ impl<'a> Bits<'a> {
 
     /// Makes sure that at least [`REFILLED`] bits are there.
     #[inline(always)]
-    pub(super) fn refill(&mut self) {
-        if self.count >= REFILLED {
-            return;
+    pub(super) fn refill_low(&mut self) {
+        if self.count < 32 {
+            self.refill();
         }
+    }
+    #[inline(always)]
+    pub(super) fn refill(&mut self) {
         if let Some(word) = self.scan.get(self.at..).and_then(<[u8]>::first_chunk) {
             let word = u64::from_be_bytes(*word);
             if !holds_ones(word) {
@@ -40,14 +43,15 @@ impl<'a> Bits<'a> {
                 return;
             }
         }
-        self.refill_by_bytes();
+        *self = self.refilled_by_bytes();
     }
 
+    /// By value, so that the caller's can stay in registers.
     #[cold]
     #[inline(never)]
-    fn refill_by_bytes(&mut self) {
+    fn refilled_by_bytes(mut self) -> Self {
         self.bits &= !(u64::MAX >> self.count);
-        while self.count <= 56 {
+        while self.count < 56 {
             let byte = self.byte().unwrap_or_else(|| {
                 self.padding += 8;
                 0
@@ -55,6 +59,7 @@ impl<'a> Bits<'a> {
             self.bits |= u64::from(byte) << (56 - self.count);
             self.count += 8;
         }
+        self
     }
 
     /// The next byte of data; `None` at a marker or at the end.

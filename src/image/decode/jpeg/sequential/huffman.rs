@@ -10,6 +10,9 @@ const LOOKUP: u32 = 10;
 /// (8..16), of the magnitude (16..24), and how far it advances in the block (24..32). Zero is no code.
 type Entry = u32;
 
+/// The bits that are looked at when nothing but the end of a block is wanted.
+const SKIP: u32 = 13;
+
 /// Advance of the code that ends a block. Anything beyond is damage.
 const END: u32 = 64;
 
@@ -27,6 +30,9 @@ pub(super) struct Table {
     /// the first 16-bit string beyond the codes of a length, and what to add to a code to get its place in `entries`
     lengths: [(u32, i32); 17],
     entries: Vec<Entry>,
+    /// for every string, the codes that it holds whole with their magnitudes: how many bits these are (0..8), how far
+    /// they advance (8..14), and whether the last one ends the block (14)
+    skip: Vec<u16>,
 }
 
 impl Table {
@@ -34,7 +40,7 @@ impl Table {
     /// More codes of a length than there are strings left, or a DC code of a size that no 8-bit image has.
     pub(super) fn new(code: &Code, class: Class) -> Result<Self, &'static str> {
         let mut table =
-            Self { lookup: Box::new([0; 1 << LOOKUP]), lengths: [(0, 0); 17], entries: Vec::new() };
+            Self { lookup: Box::new([0; 1 << LOOKUP]), lengths: [(0, 0); 17], entries: Vec::new(), skip: Vec::new() };
         let mut symbols = code.symbols.iter();
         let mut next = 0;
         for (length, &count) in (1..=16).zip(code.counts) {
@@ -59,10 +65,41 @@ impl Table {
         Ok(table)
     }
 
+    /// Prepares for [`read_block`] to leave coefficients out.
+    pub(super) fn with_skips(mut self) -> Self {
+        let skip = (0..1u64 << SKIP).map(|string| {
+            let bits = string << (64 - SKIP);
+            let (mut taken, mut advanced) = (0, 0);
+            loop {
+                let entry = self.lookup[(bits << taken >> (64 - LOOKUP)) as usize];
+                let (length, advance) = (entry & 255, entry >> 24);
+                if entry == 0 || entry == DAMAGE || taken + length > SKIP {
+                    break;
+                }
+                if advance == END {
+                    return (taken + length) | advanced << 8 | 1 << 14;
+                }
+                if advanced + advance > 63 {
+                    break;
+                }
+                taken += length;
+                advanced += advance;
+            }
+            taken | advanced << 8
+        });
+        self.skip = skip.map(|entry| entry as u16).collect();
+        self
+    }
+
+    /// What the next code stands for. At least [`SHORT`] bits have to be there, and what the entry takes is there then.
     #[inline(always)]
-    fn find(&self, bits: u64) -> Entry {
-        let entry = self.lookup[(bits >> (64 - LOOKUP)) as usize];
-        if entry != 0 { entry } else { self.find_long(bits) }
+    fn next(&self, bits: &mut Bits) -> Entry {
+        let entry = self.lookup[(bits.peek() >> (64 - LOOKUP)) as usize];
+        if entry != 0 {
+            return entry;
+        }
+        bits.refill();
+        self.find_long(bits.peek())
     }
 
     #[cold]
@@ -152,7 +189,7 @@ pub(super) fn read_block(
 ) -> Result<usize, &'static str> {
     const DAMAGED: &str = "JPEG with damaged image data";
     bits.refill();
-    let entry = dc.find(bits.peek());
+    let entry = dc.next(bits);
     if entry == DAMAGE {
         return Err(DAMAGED);
     }
@@ -162,8 +199,18 @@ pub(super) fn read_block(
 
     let mut index = 0;
     while index < order.last {
+        let entry = ac.next(bits);
+        let next = index + (entry >> 24) as usize;
+        if next > 63 {
+            bits.consume(entry & 255);
+            return if entry >> 24 == END { Ok(index) } else { Err(DAMAGED) };
+        }
+        order.dequantize(block, next, value(entry, bits.peek()));
+        bits.consume(entry & 255);
+        index = next;
+        if index >= order.last { break; }
         bits.refill();
-        let entry = ac.find(bits.peek());
+        let entry = ac.next(bits);
         let next = index + (entry >> 24) as usize;
         if next > 63 {
             bits.consume(entry & 255);
@@ -175,8 +222,20 @@ pub(super) fn read_block(
     }
     let last = index;
     while index < 63 {
-        bits.refill();
-        let entry = ac.find(bits.peek());
+        bits.refill_low();
+        let several = ac.skip.get((bits.peek() >> (64 - SKIP)) as usize).map_or(0, |several| u32::from(*several));
+        let next = index + (several >> 8 & 63) as usize;
+        let ends = several >> 14;
+        // Where the last coefficient comes in between, what follows it belongs to the next block.
+        if several != 0 && next as u32 + ends <= 63 {
+            bits.consume(several & 255);
+            if ends == 1 {
+                return Ok(last);
+            }
+            index = next;
+            continue;
+        }
+        let entry = ac.next(bits);
         bits.consume(entry & 255);
         index += (entry >> 24) as usize;
         if index > 63 {

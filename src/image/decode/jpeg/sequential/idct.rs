@@ -5,10 +5,13 @@
 //! Both directions are done on their own and may differ in size.
 
 use fearless_simd::prelude::*;
-use fearless_simd::{i16x8, i16x16, i32x8};
+use fearless_simd::{i16x8, i16x16, i32x4, i32x8, u8x16};
 
 /// The largest block of samples on a side.
 pub(super) const MAX_POINTS: usize = 14;
+
+/// Bytes behind a row of a block that may be overwritten.
+pub(super) const SLACK: usize = 8;
 
 /// Bits behind the point in the basis, as in libjpeg.
 const BASIS_BITS: u32 = 13;
@@ -96,6 +99,16 @@ const fn cosine_of_pi(mut turns: f64) -> f64 {
     sum
 }
 
+#[inline(always)]
+fn zip<S: Simd>(a: i16x8<S>, b: i16x8<S>) -> i16x16<S> {
+    a.zip_low(b).combine(a.zip_high(b))
+}
+
+#[inline(always)]
+fn dot<S: Simd>(simd: S, pairs: i16x16<S>, factors: i32) -> i32x8<S> {
+    pairs.pairwise_dot_product(i32x8::splat(simd, factors).bitcast::<i16x16<S>>())
+}
+
 /// One direction: `lines[k]` holds coefficient k of eight lines, `out[x]` gets sample x of each. `half` says that
 /// coefficients 4 to 7 are all zero.
 #[inline(always)]
@@ -106,26 +119,22 @@ fn pass<S: Simd, const SHIFT: u32>(
     points: usize,
     out: &mut [i16x8<S>; MAX_POINTS + 2],
 ) {
-    let zip = |a: i16x8<S>, b: i16x8<S>| a.zip_low(b).combine(a.zip_high(b));
-    let dot = |pairs: i16x16<S>, factors: i32| -> i32x8<S> {
-        pairs.pairwise_dot_product(i32x8::splat(simd, factors).bitcast::<i16x16<S>>())
-    };
     let [l0, l1, l2, l3, l4, l5, l6, l7] = *lines;
     let (low_even, low_odd) = (zip(l0, l2), zip(l1, l3));
     let rounding = i32x8::splat(simd, 1 << (SHIFT - 1));
     let basis = &BASES[points];
     if half {
         for x in 0..points.div_ceil(2) {
-            let even = dot(low_even, basis.even[x][0]) + rounding;
-            let odd = dot(low_odd, basis.odd[x][0]);
+            let even = dot(simd, low_even, basis.even[x][0]) + rounding;
+            let odd = dot(simd, low_odd, basis.odd[x][0]);
             let both = ((even + odd) >> SHIFT).saturating_narrow((even - odd) >> SHIFT);
             (out[x], out[points - 1 - x]) = both.split();
         }
     } else {
         let (high_even, high_odd) = (zip(l4, l6), zip(l5, l7));
         for x in 0..points.div_ceil(2) {
-            let even = dot(low_even, basis.even[x][0]) + dot(high_even, basis.even[x][1]) + rounding;
-            let odd = dot(low_odd, basis.odd[x][0]) + dot(high_odd, basis.odd[x][1]);
+            let even = dot(simd, low_even, basis.even[x][0]) + dot(simd, high_even, basis.even[x][1]) + rounding;
+            let odd = dot(simd, low_odd, basis.odd[x][0]) + dot(simd, high_odd, basis.odd[x][1]);
             let both = ((even + odd) >> SHIFT).saturating_narrow((even - odd) >> SHIFT);
             (out[x], out[points - 1 - x]) = both.split();
         }
@@ -135,12 +144,14 @@ fn pass<S: Simd, const SHIFT: u32>(
 /// Rows to columns.
 #[inline(always)]
 fn transpose<S: Simd>(rows: [i16x8<S>; 8]) -> [i16x8<S>; 8] {
-    let shuffle = |[a, b, c, d, e, f, g, h]: [i16x8<S>; 8]| {
-        let ([ae, ea], [bf, fb]) = ([a.zip_low(e), a.zip_high(e)], [b.zip_low(f), b.zip_high(f)]);
-        let ([cg, gc], [dh, hd]) = ([c.zip_low(g), c.zip_high(g)], [d.zip_low(h), d.zip_high(h)]);
-        [ae, ea, bf, fb, cg, gc, dh, hd]
-    };
     shuffle(shuffle(shuffle(rows)))
+}
+
+#[inline(always)]
+fn shuffle<S: Simd>([a, b, c, d, e, f, g, h]: [i16x8<S>; 8]) -> [i16x8<S>; 8] {
+    let ([ae, ea], [bf, fb]) = ([a.zip_low(e), a.zip_high(e)], [b.zip_low(f), b.zip_high(f)]);
+    let ([cg, gc], [dh, hd]) = ([c.zip_low(g), c.zip_high(g)], [d.zip_low(h), d.zip_high(h)]);
+    [ae, ea, bf, fb, cg, gc, dh, hd]
 }
 
 /// Eight columns of eight signed samples to rows of unsigned ones.
@@ -151,41 +162,37 @@ fn samples<S: Simd>(simd: S, columns: &[i16x8<S>]) -> [[u8; 8]; 8] {
         (a.saturating_narrow(*e), b.saturating_narrow(*f), c.saturating_narrow(*g), d.saturating_narrow(*h));
     let (ac, eg) = (ae.zip_low(cg), ae.zip_high(cg));
     let (bd, fh) = (bf.zip_low(dh), bf.zip_high(dh));
-    let quad = |a: fearless_simd::i8x16<S>, b| {
-        (a.zip_low(b).bitcast::<fearless_simd::i32x4<S>>(), a.zip_high(b).bitcast::<fearless_simd::i32x4<S>>())
-    };
-    let (left_upper, left_lower) = quad(ac, bd);
-    let (right_upper, right_lower) = quad(eg, fh);
-    let middle = fearless_simd::u8x16::splat(simd, 128);
+    let (left_upper, left_lower): (i32x4<S>, i32x4<S>) = (ac.zip_low(bd).bitcast(), ac.zip_high(bd).bitcast());
+    let (right_upper, right_lower): (i32x4<S>, i32x4<S>) = (eg.zip_low(fh).bitcast(), eg.zip_high(fh).bitcast());
+    let middle = u8x16::splat(simd, 128);
     let mut out = [[0; 8]; 8];
-    for (rows, pair) in out.as_chunks_mut::<2>().0.iter_mut().zip([
+    let pairs = [
         left_upper.zip_low(right_upper),
         left_upper.zip_high(right_upper),
         left_lower.zip_low(right_lower),
         left_lower.zip_high(right_lower),
-    ]) {
-        (pair.bitcast::<fearless_simd::u8x16<S>>() ^ middle).store_slice(rows.as_flattened_mut());
+    ];
+    for (rows, pair) in out.as_chunks_mut::<2>().0.iter_mut().zip(pairs) {
+        (pair.bitcast::<u8x16<S>>() ^ middle).store_slice(rows.as_flattened_mut());
     }
     out
 }
 
 /// Writes the samples of a block that has no coefficient but the first.
 #[inline(always)]
-pub(super) fn flat(dc: i16, (across, down): (usize, usize), out: &mut [u8], stride: usize) {
+fn flat(dc: i16, (across, down): (usize, usize), out: &mut [u8], stride: usize) {
     let level = ((i32::from(dc) + 4) >> 3).saturating_add(128).clamp(0, 255) as u8;
-    if across == 8 {
-        for row in out.chunks_mut(stride).take(down) {
-            row[..8].fill(level);
-        }
-    } else {
-        for row in out.chunks_mut(stride).take(down) {
-            row[..across].fill(level);
+    for y in 0..down {
+        let row = &mut out[y * stride..];
+        row[..8].fill(level);
+        if across > 8 {
+            row[8..16].fill(level);
         }
     }
 }
 
 /// Writes the samples of a block, `size` columns and rows at most [`MAX_POINTS`] each, to the start of `out`, whose
-/// rows are `stride` apart. `last` is the index of the last coefficient that is not zero, in zigzag order.
+/// rows are `stride` apart. Up to [`SLACK`] bytes behind each row are overwritten: blocks come from left to right. `last` is the index of the last coefficient that is not zero, in zigzag order.
 #[inline(always)]
 pub(super) fn transform<S: Simd>(
     simd: S,
@@ -225,18 +232,20 @@ fn blocks<S: Simd>(
 ) {
     let zero = i16x8::splat(simd, 0);
     let rows = block.as_chunks::<8>().0;
-    let lines = std::array::from_fn(|index| i16x8::from_slice(simd, &rows[index]));
+    let mut lines = [zero; 8];
+    for (line, row) in lines.iter_mut().zip(rows) {
+        *line = i16x8::from_slice(simd, row);
+    }
     let mut middle = [zero; MAX_POINTS + 2];
     pass::<S, { BASIS_BITS - PASS_BITS }>(simd, &lines, half, down, &mut middle);
     for (top, upper) in middle.as_chunks::<8>().0.iter().enumerate().take(down.div_ceil(8)) {
         let mut columns = [zero; MAX_POINTS + 2];
         pass::<S, { BASIS_BITS + PASS_BITS + 3 }>(simd, &transpose(*upper), half, across, &mut columns);
         for (left, part) in columns.as_chunks::<8>().0.iter().enumerate().take(across.div_ceil(8)) {
-            let width = (across - left * 8).min(8);
             let tile = samples(simd, part);
             for (y, row) in tile.iter().enumerate().take((down - top * 8).min(8)) {
                 let start = (top * 8 + y) * stride + left * 8;
-                out[start..start + width].copy_from_slice(&row[..width]);
+                out[start..start + 8].copy_from_slice(row);
             }
         }
     }

@@ -165,7 +165,9 @@ impl<'a> Sequential<'a> {
             {
                 let code = codes[place].as_ref().ok_or_else(unsupported)?;
                 if tables[place].is_none() {
-                    tables[place] = Some(Table::new(code, class).map_err(damage)?);
+                    let table = Table::new(code, class).map_err(damage)?;
+                    let leaves_out = class == Class::Ac && eighths < 8;
+                    tables[place] = Some(if leaves_out { table.with_skips() } else { table });
                 }
             }
             let steps = jpeg.tables.quantization[usize::from(component.quantization)].ok_or_else(unsupported)?;
@@ -176,7 +178,7 @@ impl<'a> Sequential<'a> {
                 _ => eighths * factor / blocks,
             };
             let size = (side(across, blocks.0), side(down, blocks.1));
-            let stride = (columns * blocks.0 * size.0).next_multiple_of(colour::STEP);
+            let stride = (columns * blocks.0 * size.0 + idct::SLACK).next_multiple_of(colour::STEP);
             let part_side = |side: u16, factor: usize, blocks: usize, points: usize| {
                 (usize::from(side) * blocks).div_ceil(factor) * points / 8
             };
@@ -263,7 +265,7 @@ impl<'a> Sequential<'a> {
     #[inline(always)]
     fn read_row<S: Simd>(&mut self, simd: S) -> std::result::Result<(), &'static str> {
         // A copy on the stack stays in registers.
-        let mut bits = self.bits.clone();
+        let mut bits = self.bits;
         for column in 0..self.columns {
             if self.restart.interval > 0 {
                 if self.restart.left == 0 {
