@@ -2,6 +2,8 @@
 //! `zune-jpeg` at full size, where it is faster.
 
 mod markers;
+mod sequential;
+mod tables;
 
 use jpeg_decoder::ColorTransform;
 use zune_jpeg::JpegDecoder;
@@ -9,8 +11,9 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use self::markers::Structure;
+use self::sequential::Sequential;
 use super::source::{FINE, Source, failed};
-use super::{Decoded, Header, Layout, Pixels, Target, exif, plausible_icc};
+use super::{Decoded, Header, Layout, Pixels, Rows, Target, exif, plausible_icc};
 use crate::error::{Error, Result};
 use crate::image::limits::{Limits, Progress};
 
@@ -49,29 +52,28 @@ pub fn header(input: &[u8], limits: &Limits) -> Result<Header> {
 /// # Errors
 /// [`Error::Decode`] for damaged, truncated or unsupported input, [`Error::TooManyPixels`],
 /// [`Error::Aborted`], [`Error::Timeout`].
-pub fn decode(
-    input: &[u8],
-    target: Option<Target>,
-    limits: &Limits,
-    progress: &Progress,
-) -> Result<Decoded<'static>> {
+pub fn decode<'a>(input: &'a [u8], target: Option<Target>, limits: &Limits, progress: &'a Progress) -> Result<Decoded<'a>> {
     let jpeg = markers::read(input)?;
     limits.check_pixels(jpeg.width.into(), jpeg.height.into())?;
     check_scans(&jpeg)?;
 
     let eighths = target.map_or(8, |target| eighths(&jpeg, target));
+    let orientation = jpeg.exif.map_or(1, exif::orientation);
+    let icc = jpeg.icc().and_then(plausible_icc);
+    let covered = |px: u16, eighths: u16| f64::from(px) * f64::from(eighths) / 8.0;
+    if sequential::supports(&jpeg) {
+        let rows = Sequential::new(&jpeg, eighths, progress)?;
+        let (width, height) = rows.size();
+        let (source_width, source_height) = (covered(jpeg.width, eighths), covered(jpeg.height, eighths));
+        return Ok(Decoded { rows: Box::new(rows), width, height, source_width, source_height, icc, orientation });
+    }
     let (pixels, eighths) = if eighths == 8 && zune_agrees(&jpeg) && has_common_sampling(&jpeg) {
         (full(input, &jpeg, progress)?, 8)
     } else {
         scaled(input, &jpeg, eighths, progress)?
     };
     progress.check()?;
-    let icc = jpeg.icc().and_then(plausible_icc);
-    Ok(Decoded {
-        source_width: f64::from(jpeg.width) * f64::from(eighths) / 8.0,
-        source_height: f64::from(jpeg.height) * f64::from(eighths) / 8.0,
-        ..Decoded::whole(pixels, icc, jpeg.exif.map_or(1, exif::orientation))
-    })
+    Ok(Decoded { source_width: covered(jpeg.width, eighths), source_height: covered(jpeg.height, eighths), ..Decoded::whole(pixels, icc, orientation) })
 }
 
 /// Whether a JPEG inside of another file, with `tables` put before it, is whole, fits into `bound` px and has no
@@ -160,6 +162,15 @@ fn has_common_sampling(jpeg: &Structure) -> bool {
         }
         [] => false,
     }
+}
+
+fn collected(mut decoder: Sequential) -> Result<Pixels> {
+    let ((width, height), layout) = (decoder.size(), decoder.layout());
+    let mut data = Vec::with_capacity(width as usize * height as usize * layout.channels());
+    while let Some(band) = decoder.next_rows()? {
+        data.extend_from_slice(band.data);
+    }
+    Pixels::checked(data, width, height, layout)
 }
 
 fn full(input: &[u8], jpeg: &Structure, progress: &Progress) -> Result<Pixels> {
