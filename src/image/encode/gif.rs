@@ -2,27 +2,17 @@
 
 use gif::{Encoder, EncodingError, Frame};
 
-use super::palette::quantize;
+use super::palette::{Alpha, quantize};
 use crate::error::{Error, Result};
-use crate::image::decode::{Layout, Pixels};
+use crate::image::decode::Pixels;
 use crate::image::limits::Progress;
-
-/// Alpha from here on counts as opaque.
-const OPAQUE_FROM: u8 = 128;
 
 /// Encodes one frame. Dimensions are at most 65 535 px.
 ///
 /// # Errors
 /// [`Error::Encode`] when an encoder fails, [`Error::Aborted`] or [`Error::Timeout`] from `progress`.
 pub(super) fn encode(pixels: &Pixels, progress: &Progress) -> Result<Vec<u8>> {
-    let mut rgba = super::png::to_rgba(pixels);
-    if pixels.layout == Layout::Rgba {
-        for pixel in rgba.to_mut().as_chunks_mut::<4>().0 {
-            *pixel = if pixel[3] < OPAQUE_FROM { [0; 4] } else { [pixel[0], pixel[1], pixel[2], 255] };
-        }
-    }
-    let indexed = quantize(&rgba, pixels.width, pixels.height, 0.0, progress)?;
-    drop(rgba);
+    let indexed = quantize(pixels, Alpha::OneBit, 0.0, progress)?;
 
     let failed = |error: EncodingError| Error::Encode(format!("gif: {error}"));
     let (Ok(width), Ok(height)) = (u16::try_from(pixels.width), u16::try_from(pixels.height)) else {
