@@ -160,7 +160,9 @@ fn scan<'a>(header: &[u8], data: &'a [u8]) -> Option<Scan<'a>> {
     let (components, rest) = rest.split_at_checked(usize::from(count) * 2)?;
     let components = components.as_chunks::<2>().0.iter();
     Some(Scan {
-        components: components.map(|&[id, tables]| Selected { id, dc: tables >> 4, ac: tables & 15 }).collect(),
+        components: components
+            .map(|&[id, tables]| Selected { id, dc: tables >> 4, ac: tables & 15 })
+            .collect(),
         is_whole: rest == [0, 63, 0],
         data,
     })

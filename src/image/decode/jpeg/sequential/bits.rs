@@ -16,21 +16,26 @@ pub(super) struct Bits<'a> {
     padding: u32,
 }
 
-/// Bits that are there after [`Bits::refill`].
-pub(super) const REFILLED: u32 = 32;
+/// Bits that are there after [`Bits::refill`], at least.
+const FULL: u32 = 56;
+
+/// Bits that are there after [`Bits::refill_if_low`], at least.
+pub(super) const LOW: u32 = 25;
 
 impl<'a> Bits<'a> {
     pub(super) fn new(scan: &'a [u8]) -> Self {
         Self { scan, at: 0, bits: 0, count: 0, padding: 0 }
     }
 
-    /// Makes sure that at least [`REFILLED`] bits are there.
+    /// Makes sure that at least [`LOW`] bits are there.
     #[inline(always)]
-    pub(super) fn refill_low(&mut self) {
-        if self.count < 32 {
+    pub(super) fn refill_if_low(&mut self) {
+        if self.count < LOW {
             self.refill();
         }
     }
+
+    /// Makes sure that at least 56 bits are there.
     #[inline(always)]
     pub(super) fn refill(&mut self) {
         if let Some(word) = self.scan.get(self.at..).and_then(<[u8]>::first_chunk) {
@@ -51,12 +56,12 @@ impl<'a> Bits<'a> {
     #[inline(never)]
     fn refilled_by_bytes(mut self) -> Self {
         self.bits &= !(u64::MAX >> self.count);
-        while self.count < 56 {
+        while self.count < FULL {
             let byte = self.byte().unwrap_or_else(|| {
                 self.padding += 8;
                 0
             });
-            self.bits |= u64::from(byte) << (56 - self.count);
+            self.bits |= u64::from(byte) << (FULL - self.count);
             self.count += 8;
         }
         self
@@ -78,7 +83,7 @@ impl<'a> Bits<'a> {
         Some(byte)
     }
 
-    /// The next bits, the first of them the highest. Good for [`REFILLED`] bits after a refill.
+    /// The next bits, the first of them the highest. As many are good as the last refill promised.
     #[inline(always)]
     pub(super) fn peek(&self) -> u64 {
         self.bits
@@ -173,7 +178,9 @@ mod tests {
 
     #[test]
     fn a_marker_ends_the_data() {
-        for tail in [&[0xff, 0xd0, 1, 2, 3, 4, 5, 6, 7, 8][..], &[0xff, 0xff, 0xd9], &[0xff], &[0xff, 0xff], &[]] {
+        for tail in
+            [&[0xff, 0xd0, 1, 2, 3, 4, 5, 6, 7, 8][..], &[0xff, 0xff, 0xd9], &[0xff], &[0xff, 0xff], &[]]
+        {
             for length in 0..20 {
                 let data = vec![0xa5; length];
                 assert_eq!(read(&[&data, tail].concat(), &[1]), bits_of(&data), "{tail:?}");

@@ -37,7 +37,7 @@ pub(super) fn to_rgb<S: Simd>(simd: S, [y, cb, cr]: [&[u8]; 3], pixels: usize, o
     let planes = y.as_chunks::<STEP>().0.iter().zip(cb.as_chunks::<STEP>().0).zip(cr.as_chunks::<STEP>().0);
     for (index, ((y, cb), cr)) in planes.enumerate().take(steps) {
         let bytes = index * STEP * 3;
-        let Some(out) = out.get_mut(bytes..bytes + STEP * 3 + SLACK) else { return };
+        let out = &mut out[bytes..bytes + STEP * 3 + SLACK];
         let (y, cb, cr) = (widened(simd, y), widened(simd, cb) - middle, widened(simd, cr) - middle);
         let ((cb_low, cb_high), (cr_low, cr_high)) = (cb.split(), cr.split());
         let zero = i32x8::splat(simd, 0);
@@ -88,7 +88,8 @@ fn store<S: Simd>(simd: S, [r, g, b]: [u8x16<S>; 3], out: &mut [u8]) {
     let dense = u8x16::from_slice(simd, &[0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 0, 0, 0, 0]);
     let (rg_low, rg_high) = (r.zip_low(g).bitcast::<i16x8<S>>(), r.zip_high(g).bitcast::<i16x8<S>>());
     let (b_low, b_high) = (b.zip_low(b).bitcast::<i16x8<S>>(), b.zip_high(b).bitcast::<i16x8<S>>());
-    let quads = [rg_low.zip_low(b_low), rg_low.zip_high(b_low), rg_high.zip_low(b_high), rg_high.zip_high(b_high)];
+    let quads =
+        [rg_low.zip_low(b_low), rg_low.zip_high(b_low), rg_high.zip_low(b_high), rg_high.zip_high(b_high)];
     for (index, quad) in quads.into_iter().enumerate() {
         let bytes = quad.bitcast::<u8x16<S>>().swizzle_dyn(dense);
         bytes.store_slice(&mut out[index * 12..index * 12 + 16]);
@@ -99,5 +100,61 @@ fn store<S: Simd>(simd: S, [r, g, b]: [u8x16<S>; 3], out: &mut [u8]) {
 pub(super) fn interleave([r, g, b]: [&[u8]; 3], pixels: usize, out: &mut [u8]) {
     for (((out, &r), &g), &b) in out.as_chunks_mut::<3>().0.iter_mut().zip(r).zip(g).zip(b).take(pixels) {
         *out = [r, g, b];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fearless_simd::dispatch;
+
+    use super::super::tests::levels;
+    use super::*;
+
+    /// libjpeg's tables, sample by sample.
+    fn expected(y: u8, cb: u8, cr: u8) -> [u8; 3] {
+        let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
+        let half = 1 << 15;
+        [
+            y + ((91_881 * cr + half) >> 16),
+            y + ((-22_554 * cb - 46_802 * cr + half) >> 16),
+            y + ((116_130 * cb + half) >> 16),
+        ]
+        .map(|level| level.clamp(0, 255) as u8)
+    }
+
+    #[test]
+    fn all_colours_are_those_of_libjpeg() {
+        for level in levels() {
+            for y in (0..=255).step_by(15) {
+                for cb in 0..=255 {
+                    let row: Vec<u8> = (0..=255).collect();
+                    let planes = [&[y; 256][..], &[cb; 256], &row];
+                    let mut out = vec![0; 256 * 3 + SLACK];
+                    dispatch!(level, simd => to_rgb(simd, planes, 256, &mut out));
+                    for (cr, pixel) in (0..=255).zip(out.as_chunks::<3>().0) {
+                        assert_eq!(*pixel, expected(y, cb, cr), "{y} {cb} {cr}, {level:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn little_is_written_beyond_the_last_pixel() {
+        for level in levels() {
+            for pixels in 1..=STEP {
+                let plane = [128; STEP];
+                let mut out = vec![7; STEP * 3 + SLACK];
+                dispatch!(level, simd => to_rgb(simd, [&plane[..]; 3], pixels, &mut out));
+                assert_eq!(out[..pixels * 3], vec![128; pixels * 3]);
+            }
+        }
+    }
+
+    #[test]
+    fn planes_of_rgb_are_interleaved() {
+        let mut out = [9; 9];
+        interleave([&[1, 2, 3], &[4, 5, 6], &[7, 8, 0]], 2, &mut out);
+        assert_eq!(out, [1, 4, 7, 2, 5, 8, 9, 9, 9]);
     }
 }

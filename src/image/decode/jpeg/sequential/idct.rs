@@ -133,7 +133,8 @@ fn pass<S: Simd, const SHIFT: u32>(
     } else {
         let (high_even, high_odd) = (zip(l4, l6), zip(l5, l7));
         for x in 0..points.div_ceil(2) {
-            let even = dot(simd, low_even, basis.even[x][0]) + dot(simd, high_even, basis.even[x][1]) + rounding;
+            let even =
+                dot(simd, low_even, basis.even[x][0]) + dot(simd, high_even, basis.even[x][1]) + rounding;
             let odd = dot(simd, low_odd, basis.odd[x][0]) + dot(simd, high_odd, basis.odd[x][1]);
             let both = ((even + odd) >> SHIFT).saturating_narrow((even - odd) >> SHIFT);
             (out[x], out[points - 1 - x]) = both.split();
@@ -162,8 +163,10 @@ fn samples<S: Simd>(simd: S, columns: &[i16x8<S>]) -> [[u8; 8]; 8] {
         (a.saturating_narrow(*e), b.saturating_narrow(*f), c.saturating_narrow(*g), d.saturating_narrow(*h));
     let (ac, eg) = (ae.zip_low(cg), ae.zip_high(cg));
     let (bd, fh) = (bf.zip_low(dh), bf.zip_high(dh));
-    let (left_upper, left_lower): (i32x4<S>, i32x4<S>) = (ac.zip_low(bd).bitcast(), ac.zip_high(bd).bitcast());
-    let (right_upper, right_lower): (i32x4<S>, i32x4<S>) = (eg.zip_low(fh).bitcast(), eg.zip_high(fh).bitcast());
+    let (left_upper, left_lower): (i32x4<S>, i32x4<S>) =
+        (ac.zip_low(bd).bitcast(), ac.zip_high(bd).bitcast());
+    let (right_upper, right_lower): (i32x4<S>, i32x4<S>) =
+        (eg.zip_low(fh).bitcast(), eg.zip_high(fh).bitcast());
     let middle = u8x16::splat(simd, 128);
     let mut out = [[0; 8]; 8];
     let pairs = [
@@ -210,6 +213,13 @@ pub(super) fn transform<S: Simd>(
         (8, 8) if half => blocks(simd, block, true, (8, 8), out, stride),
         (8, 8) => blocks(simd, block, false, (8, 8), out, stride),
         (4, 4) => blocks(simd, block, true, (4, 4), out, stride),
+        (3, 3) => blocks(simd, block, true, (3, 3), out, stride),
+        (5, 5) => blocks(simd, block, half, (5, 5), out, stride),
+        (6, 6) => blocks(simd, block, half, (6, 6), out, stride),
+        (7, 7) => blocks(simd, block, half, (7, 7), out, stride),
+        (10, 10) => blocks(simd, block, half, (10, 10), out, stride),
+        (12, 12) => blocks(simd, block, half, (12, 12), out, stride),
+        (14, 14) => blocks(simd, block, half, (14, 14), out, stride),
         _ => blocks(simd, block, half, size, out, stride),
     }
 }
@@ -246,6 +256,90 @@ fn blocks<S: Simd>(
             for (y, row) in tile.iter().enumerate().take((down - top * 8).min(8)) {
                 let start = (top * 8 + y) * stride + left * 8;
                 out[start..start + 8].copy_from_slice(row);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f64::consts::PI;
+
+    use fearless_simd::dispatch;
+
+    use super::super::super::tables::ZIGZAG;
+    use super::super::tests::levels;
+    use super::*;
+
+    /// Coefficients up to the index `last` of the zigzag order, as an image has them: fewer and smaller ones towards the
+    /// end.
+    fn block(seed: u32, last: usize) -> [i16; 64] {
+        let mut state = seed;
+        let mut block = [0; 64];
+        for index in 0..=last {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let range = if index == 0 { 1600 } else { 800 / (index as i32 + 3) };
+            block[usize::from(ZIGZAG[index])] = ((state >> 16) as i32 % (2 * range + 1) - range) as i16;
+        }
+        block[usize::from(ZIGZAG[last])] |= 1;
+        block
+    }
+
+    /// By the definition, in floating point.
+    fn expected(block: &[i16; 64], (across, down): (usize, usize), x: usize, y: usize) -> f64 {
+        let cosine = |k: usize, at: usize, points: usize| match k {
+            0 => 1.0,
+            _ => 2.0f64.sqrt() * (((2 * at + 1) * k) as f64 * PI / (2 * points) as f64).cos(),
+        };
+        let mut sum = 0.0;
+        for v in 0..down.min(8) {
+            for u in 0..across.min(8) {
+                sum += f64::from(block[v * 8 + u]) * cosine(u, x, across) * cosine(v, y, down);
+            }
+        }
+        (sum / 8.0 + 128.0).clamp(0.0, 255.0)
+    }
+
+    /// What the decoder's order leaves of a block for so many points.
+    fn kept(block: &[i16; 64], (across, down): (usize, usize)) -> [i16; 64] {
+        std::array::from_fn(|place| if place % 8 < across && place / 8 < down { block[place] } else { 0 })
+    }
+
+    #[test]
+    fn blocks_of_every_size_are_those_of_the_definition() {
+        const STRIDE: usize = MAX_POINTS + SLACK;
+        let sizes = (1..=8).flat_map(|n: usize| [(n, n), (2 * n, n), (n, 2 * n), (2 * n, 2 * n)]);
+        for size in sizes.filter(|size| size.0.max(size.1) <= MAX_POINTS) {
+            for last in [0, 1, 2, 4, 9, 10, 20, 35, 63] {
+                for seed in 0..20 {
+                    let block = kept(&block(seed, last), size);
+                    for level in levels() {
+                        let mut out = [0; STRIDE * MAX_POINTS];
+                        dispatch!(level, simd => transform(simd, &block, last, size, &mut out, STRIDE));
+                        for y in 0..size.1 {
+                            for x in 0..size.0 {
+                                let wanted = expected(&block, size, x, y);
+                                let got = f64::from(out[y * STRIDE + x]);
+                                let name = format!("{size:?}, {last}, {seed}: {x},{y}, {level:?}");
+                                assert!((got - wanted).abs() < 1.0, "{name}: {got} is not {wanted}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn coefficients_that_no_image_has_are_no_panic() {
+        for value in [i16::MIN, -20_000, 20_000, i16::MAX] {
+            for size in [(1, 1), (2, 2), (3, 3), (8, 8), (14, 7)] {
+                for last in [0, 9, 63] {
+                    let mut out = [0; 32 * 14];
+                    for level in levels() {
+                        dispatch!(level, simd => transform(simd, &[value; 64], last, size, &mut out, 32));
+                    }
+                }
             }
         }
     }
