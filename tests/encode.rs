@@ -1,8 +1,10 @@
 //! What comes out of the encoders, seen through other decoders.
 
+use std::cell::Cell;
 use std::io::Cursor;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use image::{DynamicImage, ImageFormat};
 use tiff::tags::Tag;
@@ -346,15 +348,40 @@ fn a_cancelled_job_is_aborted_in_every_format() {
     }
 }
 
+thread_local! {
+    /// How often the clock of [`tick`] has been read in this test.
+    static TICKS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A clock that goes on by a millisecond with each reading.
+fn tick() -> Instant {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    TICKS.set(TICKS.get() + 1);
+    *START + Duration::from_millis(TICKS.get().into())
+}
+
 #[test]
 fn a_job_whose_time_runs_out_on_the_way_stops() {
+    let readings_within = |timeout_ms: u64, format: OutputFormat| {
+        TICKS.set(0);
+        let limits = Limits { timeout_ms, ..Limits::default() };
+        let progress = Progress::start_by(tick, &limits, Arc::default());
+        let made = encode(picture(200, 200, Layout::Rgb), format, &EncodeOptions::default(), &progress);
+        (made.map(|_| ()), TICKS.get())
+    };
     for format in ALL {
-        // Large enough for each to take longer than the 2 ms.
-        let side = if format == OutputFormat::Avif { 300 } else { 1500 };
-        let pixels = picture(side, side, Layout::Rgb);
-        let progress = Progress::start(&Limits { timeout_ms: 2, ..Limits::default() }, Arc::default());
-        let stopped = encode(pixels, format, &EncodeOptions::default(), &progress);
-        assert_eq!(stopped, Err(Error::Timeout(2)), "{format:?}");
+        let (made, readings) = readings_within(1_000_000, format);
+        assert_eq!(made, Ok(()), "{format:?}");
+        // One when it starts, one before the work and one behind it; most encoders look while they work, too.
+        assert!(readings >= if format == OutputFormat::Avif { 4 } else { 6 }, "{format:?}: {readings}");
+        for last in 3..=readings {
+            // The first reading is at 1 ms, so time is up at the one after `timeout_ms + 1`.
+            let timeout_ms = u64::from(last) - 2;
+            let (made, readings) = readings_within(timeout_ms, format);
+            assert_eq!(made, Err(Error::Timeout(timeout_ms)), "{format:?}");
+            // libwebp ends the pass it is in, and then WebP asks for the reason.
+            assert!(readings <= last + 3, "{format:?}: went on to {readings} after {last}");
+        }
     }
 }
 

@@ -68,21 +68,27 @@ pub struct Progress {
     cancelled: Arc<AtomicBool>,
     deadline: Option<Instant>,
     timeout_ms: u64,
+    clock: fn() -> Instant,
 }
 
 impl Progress {
     /// Starts the clock of `limits.timeout_ms`; setting `cancelled` makes the job stop at its next check.
     #[must_use]
     pub fn start(limits: &Limits, cancelled: Arc<AtomicBool>) -> Self {
-        let deadline =
-            (limits.timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(limits.timeout_ms));
-        Self { cancelled, deadline, timeout_ms: limits.timeout_ms }
+        Self::start_by(Instant::now, limits, cancelled)
+    }
+
+    /// [`Progress::start`] with a clock of the caller's, which is read now and at every check.
+    #[must_use]
+    pub fn start_by(clock: fn() -> Instant, limits: &Limits, cancelled: Arc<AtomicBool>) -> Self {
+        let deadline = (limits.timeout_ms > 0).then(|| clock() + Duration::from_millis(limits.timeout_ms));
+        Self { cancelled, deadline, timeout_ms: limits.timeout_ms, clock }
     }
 
     /// A job that nobody cancels and no clock stops.
     #[must_use]
     pub fn unbounded() -> Self {
-        Self { cancelled: Arc::default(), deadline: None, timeout_ms: 0 }
+        Self { cancelled: Arc::default(), deadline: None, timeout_ms: 0, clock: Instant::now }
     }
 
     /// # Errors
@@ -92,7 +98,7 @@ impl Progress {
             return Err(Error::Aborted);
         }
         match self.deadline {
-            Some(deadline) if Instant::now() > deadline => Err(Error::Timeout(self.timeout_ms)),
+            Some(deadline) if (self.clock)() > deadline => Err(Error::Timeout(self.timeout_ms)),
             _ => Ok(()),
         }
     }
@@ -100,6 +106,8 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -121,9 +129,12 @@ mod tests {
         cancelled.store(true, Ordering::Relaxed);
         assert_eq!(progress.check(), Err(Error::Aborted));
 
-        let hasty = Limits { timeout_ms: 1, ..Limits::default() };
-        let progress = Progress::start(&hasty, Arc::default());
-        std::thread::sleep(Duration::from_millis(5));
-        assert_eq!(progress.check(), Err(Error::Timeout(1)));
+        thread_local!(static NOW: Cell<Instant> = Cell::new(Instant::now()));
+        let hasty = Limits { timeout_ms: 5, ..Limits::default() };
+        let progress = Progress::start_by(|| NOW.get(), &hasty, Arc::default());
+        NOW.set(NOW.get() + Duration::from_millis(5));
+        assert_eq!(progress.check(), Ok(()));
+        NOW.set(NOW.get() + Duration::from_millis(1));
+        assert_eq!(progress.check(), Err(Error::Timeout(5)));
     }
 }

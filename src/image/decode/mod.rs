@@ -238,19 +238,22 @@ impl Pixels {
     }
 }
 
-impl Decoded<'_> {
+impl<'a> Decoded<'a> {
     /// Pixels that are all in memory, at full size.
-    pub(crate) fn whole(pixels: Pixels, icc: Option<Vec<u8>>, orientation: u8) -> Decoded<'static> {
-        let Pixels { width, height, .. } = pixels;
-        Decoded {
-            rows: Box::new(Whole { pixels, given: false }),
-            width,
-            height,
-            source_width: f64::from(width),
-            source_height: f64::from(height),
-            icc,
-            orientation,
-        }
+    pub(crate) fn whole(pixels: Pixels, icc: Option<Vec<u8>>, orientation: u8) -> Self {
+        let size = (pixels.width, pixels.height);
+        Self::by_rows(Box::new(Whole { pixels, given: false }), size, icc, orientation)
+    }
+
+    /// Rows of `size` px that the whole image covers.
+    fn by_rows(
+        rows: Box<dyn Rows + 'a>,
+        (width, height): (u32, u32),
+        icc: Option<Vec<u8>>,
+        orientation: u8,
+    ) -> Self {
+        let (source_width, source_height) = (f64::from(width), f64::from(height));
+        Self { rows, width, height, source_width, source_height, icc, orientation }
     }
 
     /// All pixels at once.

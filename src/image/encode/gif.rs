@@ -2,28 +2,19 @@
 
 use gif::{Encoder, EncodingError, Frame};
 
-use super::palette::quantize;
+use super::palette::{Alpha, quantize};
 use crate::error::{Error, Result};
-use crate::image::decode::{Layout, Pixels};
+use crate::image::decode::Pixels;
 use crate::image::limits::Progress;
-
-/// Alpha from here on counts as opaque.
-const OPAQUE_FROM: u8 = 128;
 
 /// Encodes one frame. Dimensions are at most 65 535 px.
 ///
 /// # Errors
 /// [`Error::Encode`] when an encoder fails, [`Error::Aborted`] or [`Error::Timeout`] from `progress`.
 pub(super) fn encode(pixels: Pixels, progress: &Progress) -> Result<Vec<u8>> {
-    let Pixels { width, height, layout, .. } = pixels;
-    let mut rgba = super::png::into_rgba(pixels);
-    if layout == Layout::Rgba {
-        for pixel in rgba.as_chunks_mut::<4>().0 {
-            *pixel = if pixel[3] < OPAQUE_FROM { [0; 4] } else { [pixel[0], pixel[1], pixel[2], 255] };
-        }
-    }
-    let indexed = quantize(&rgba, width, height, 0.0, progress)?;
-    drop(rgba);
+    let Pixels { width, height, .. } = pixels;
+    let indexed = quantize(&pixels, Alpha::OneBit, 0.0, progress)?;
+    drop(pixels);
 
     let failed = |error: EncodingError| Error::Encode(format!("gif: {error}"));
     let (Ok(width), Ok(height)) = (u16::try_from(width), u16::try_from(height)) else {

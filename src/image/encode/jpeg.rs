@@ -49,18 +49,36 @@ fn compress(pixels: Pixels, quality: u8, trellis: bool, progress: &Progress) -> 
     let io = |error: std::io::Error| Error::Encode(format!("mozjpeg: {error}"));
     let mut started = compress.start_compress(Vec::new()).map_err(io)?;
     let row_bytes = pixels.width as usize * pixels.layout.channels();
-    for rows in pixels.data.chunks(row_bytes * ROWS) {
+    let mut upturned = pixels.data;
+    reverse_rows(&mut upturned, row_bytes);
+    while !upturned.is_empty() {
         progress.check()?;
-        if pixels.layout == Layout::Rgba {
-            started.write_scanlines(&flatten_on_black(rows)).map_err(io)?;
-        } else {
-            started.write_scanlines(rows).map_err(io)?;
+        let rest = upturned.len().saturating_sub(row_bytes * ROWS);
+        for row in upturned[rest..].rchunks_exact(row_bytes) {
+            if pixels.layout == Layout::Rgba {
+                started.write_scanlines(&flatten_on_black(row)).map_err(io)?;
+            } else {
+                started.write_scanlines(row).map_err(io)?;
+            }
+        }
+        upturned.truncate(rest);
+        // Where an allocator copies when it makes a block smaller, steps of a quarter keep the copies few.
+        if rest < upturned.capacity() / 4 * 3 {
+            upturned.shrink_to_fit();
         }
     }
-    // Most of the memory is taken from here on.
-    drop(pixels);
     progress.check()?;
     started.finish().map_err(io)
+}
+
+/// The last row first, because a vector gives memory back from its end. mozjpeg keeps all coefficients, quantised
+/// and not, which are 6 bytes a pixel; the 3 bytes of the pixels themselves then shrink while those grow.
+fn reverse_rows(data: &mut [u8], row_bytes: usize) {
+    let half = data.len() / row_bytes / 2 * row_bytes;
+    let (upper, lower) = data.split_at_mut(half);
+    for (row, opposite) in upper.chunks_exact_mut(row_bytes).zip(lower.rchunks_exact_mut(row_bytes)) {
+        row.swap_with_slice(opposite);
+    }
 }
 
 /// What straight alpha looks like in front of black; rounded down, as sharp's library does it.

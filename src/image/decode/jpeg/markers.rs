@@ -6,6 +6,7 @@
 
 use memchr::memchr;
 
+use super::tables::Tables;
 use crate::error::{Error, Result};
 
 /// One color component of the frame.
@@ -16,6 +17,30 @@ pub(super) struct Component {
     pub horizontal: u8,
     /// sampling factor 1..=4
     pub vertical: u8,
+    /// number of its quantization table
+    pub quantization: u8,
+}
+
+/// One component of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Selected {
+    /// of the component
+    pub id: u8,
+    /// number of its table for DC coefficients
+    pub dc: u8,
+    /// number of its table for AC coefficients
+    pub ac: u8,
+}
+
+/// The first scan.
+#[derive(Debug)]
+pub(super) struct Scan<'a> {
+    /// in the order of the frame
+    pub components: Vec<Selected>,
+    /// whether it holds all coefficients at full precision
+    pub is_whole: bool,
+    /// the entropy-coded data with its restart markers
+    pub data: &'a [u8],
 }
 
 /// What the segments say.
@@ -34,6 +59,10 @@ pub(super) struct Structure<'a> {
     /// the first EXIF segment, from its `Exif\0\0` on
     pub exif: Option<&'a [u8]>,
     pub scans: u32,
+    /// as they stand when the first scan begins
+    pub tables: Tables<'a>,
+    /// the first scan, if its header is sound
+    pub scan: Option<Scan<'a>>,
     /// components in the first scan
     pub first_scan: usize,
     /// bytes of entropy-coded data in all scans
@@ -110,13 +139,33 @@ fn segments<'a>(input: &'a [u8], jpeg: &mut Structure<'a>) -> std::result::Resul
                 }
                 jpeg.scans += 1;
                 let end = after_scan(input, at).ok_or(CUT)?;
+                if jpeg.scans == 1 {
+                    jpeg.scan = scan(body, &input[at..end]);
+                }
                 jpeg.entropy += (end - at) as u64;
                 at = end;
             }
+            // What changes between scans is the business of a decoder that reads several.
+            0xc4 if jpeg.scans == 0 => jpeg.tables.huffman(body)?,
+            0xdb if jpeg.scans == 0 => jpeg.tables.quantization(body)?,
+            0xdd if jpeg.scans == 0 => jpeg.tables.restart(body)?,
             0xe0..=0xef | 0xfe => application(marker, body, jpeg),
             _ => {}
         }
     }
+}
+
+fn scan<'a>(header: &[u8], data: &'a [u8]) -> Option<Scan<'a>> {
+    let (&count, rest) = header.split_first()?;
+    let (components, rest) = rest.split_at_checked(usize::from(count) * 2)?;
+    let components = components.as_chunks::<2>().0.iter();
+    Some(Scan {
+        components: components
+            .map(|&[id, tables]| Selected { id, dc: tables >> 4, ac: tables & 15 })
+            .collect(),
+        is_whole: rest == [0, 63, 0],
+        data,
+    })
 }
 
 /// Where the next marker stands that ends entropy-coded data: not a stuffed zero, not a restart.
@@ -154,7 +203,8 @@ fn frame(body: &[u8], progressive: bool, jpeg: &mut Structure) -> std::result::R
         if !(1..=4).contains(&horizontal) || !(1..=4).contains(&vertical) {
             return Err(BAD);
         }
-        jpeg.components.push(Component { id: component[0], horizontal, vertical });
+        let [id, quantization] = [component[0], component[2]];
+        jpeg.components.push(Component { id, horizontal, vertical, quantization });
     }
     Ok(())
 }
