@@ -150,8 +150,8 @@ fn settled(mut means: Vec<Point>, groups: &[Group], progress: &Progress) -> Resu
         for (group, owner) in groups.iter().zip(&mut owners) {
             *owner = nearest.to(group.mean);
             let (sum, weight) = &mut sums[*owner];
-            for axis in 0..4 {
-                sum[axis] += group.weight * group.mean[axis];
+            for (sum, at) in sum.iter_mut().zip(group.mean) {
+                *sum += group.weight * at;
             }
             *weight += group.weight;
         }

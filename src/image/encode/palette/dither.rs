@@ -70,7 +70,7 @@ fn slot(color: [u8; 4]) -> usize {
 /// By how much (squared) a pixel may be farther from its neighbor's color than from the nearest one and still take
 /// it, which makes for runs. What a palette with this mean square `error` hides, but no more than suits `target`.
 pub(super) fn keep(error: f32, target: f32) -> f32 {
-    (2.5 * error).min(4.5 * target).min(50.0)
+    (2.5 * error).min(4.5 * target)
 }
 
 /// The number of its color for every pixel. `size`: pixels in a row, and in all.
@@ -161,10 +161,10 @@ impl Dither<'_> {
         let sixteenth: Point = std::array::from_fn(|axis| (wanted[axis] - color[axis]) * part);
         self.carried = sixteenth.map(|error| error * 7.0);
         let (behind, ahead) = if forth { (x, x + 2) } else { (x + 2, x) };
-        for axis in 0..4 {
-            self.below[behind][axis] += sixteenth[axis] * 3.0;
-            self.below[x + 1][axis] += sixteenth[axis] * 5.0;
-            self.below[ahead][axis] += sixteenth[axis];
+        for (place, sixteenths) in [(behind, 3.0), (x + 1, 5.0), (ahead, 1.0)] {
+            for (handed, error) in self.below[place].iter_mut().zip(sixteenth) {
+                *handed += error * sixteenths;
+            }
         }
         index as u8
     }

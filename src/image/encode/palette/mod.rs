@@ -49,11 +49,13 @@ pub(super) fn quantize(pixels: &Pixels, alpha: Alpha, target: f32, progress: &Pr
         (Layout::Rgba | Layout::Cmyk, Alpha::All) => {
             indexed(pixels, |&pixel: &[u8; 4]| pixel, target, progress)
         }
-        (Layout::Rgba | Layout::Cmyk, Alpha::OneBit) => indexed(pixels, one_bit, target, progress),
+        (Layout::Rgba | Layout::Cmyk, Alpha::OneBit) => {
+            indexed(pixels, |&pixel| one_bit(pixel), target, progress)
+        }
     }
 }
 
-fn one_bit(&[r, g, b, a]: &[u8; 4]) -> [u8; 4] {
+fn one_bit([r, g, b, a]: [u8; 4]) -> [u8; 4] {
     if a < 128 { [0; 4] } else { [r, g, b, 255] }
 }
 

@@ -82,7 +82,7 @@ impl Cells {
             if opaque { OPAQUE } else { (point[3] * (LEVELS / HALF) + 0.5).clamp(0.0, LEVELS) as u16 };
         let color = luma << (2 * CHROMA_BITS) | blueness << CHROMA_BITS | redness;
         // Opaque cells each have a slot of their own; others share those.
-        let slot = (color ^ u32::from(OPAQUE - level) * 0x9e35) as usize % self.slots.len();
+        let slot = (color ^ (u32::from(OPAQUE - level) * 0x9e35)) as usize % self.slots.len();
         let found = self.slots[slot];
         if found >> 8 == level + 1 {
             return usize::from(found & 0xff);

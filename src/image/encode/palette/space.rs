@@ -81,6 +81,6 @@ mod tests {
             f32::from(gray) * alpha + page * (1.0 - alpha)
         };
         let squares = [0.0, 255.0].map(|page| (luma_on(page, a) - luma_on(page, b)).powi(2));
-        assert!((distance(point(a), point(b)) - (squares[0] + squares[1]) / 2.0).abs() < 0.5);
+        assert!((distance(point(a), point(b)) - f32::midpoint(squares[0], squares[1])).abs() < 0.5);
     }
 }
