@@ -23,7 +23,7 @@ fn rgba(width: u32, height: u32, color: impl Fn(u32, u32) -> [u8; 4]) -> Pixels 
 
 fn file(pixels: &Pixels, format: OutputFormat, quality: u8) -> Vec<u8> {
     let options = EncodeOptions { quality, ..EncodeOptions::default() };
-    encode(pixels, format, &options, &Progress::unbounded()).expect("encodes")
+    encode(pixels.clone(), format, &options, &Progress::unbounded()).expect("encodes")
 }
 
 fn png(pixels: &Pixels, quality: u8) -> RgbaImage {

@@ -84,8 +84,10 @@ fn a_scaled_decode_looks_like_a_whole_one() {
                 };
                 let (part, whole) = (resized(target), resized(None));
                 let difference = mean_difference(&part.data, &whole.data);
+                // At 1/8 a decode is the mean of each block, which no filter makes of the whole.
+                let allowed = if eighths == 1 { 2.5 } else { 2.0 };
                 assert!(
-                    difference < 2.0,
+                    difference < allowed,
                     "{color:?} {sampling:?} {width}x{height} at {eighths}/8: {difference}"
                 );
             }

@@ -9,7 +9,7 @@ pub(super) struct Bits<'a> {
     /// the next byte to take
     at: usize,
     /// the next bits, from the highest on; what lies beyond `count` is either zero or what follows in the scan
-    bits: u64,
+    word: u64,
     /// how many of them there are
     count: u32,
     /// how many of these are the zeros of a marker
@@ -24,7 +24,7 @@ pub(super) const LOW: u32 = 25;
 
 impl<'a> Bits<'a> {
     pub(super) fn new(scan: &'a [u8]) -> Self {
-        Self { scan, at: 0, bits: 0, count: 0, padding: 0 }
+        Self { scan, at: 0, word: 0, count: 0, padding: 0 }
     }
 
     /// Makes sure that at least [`LOW`] bits are there.
@@ -38,13 +38,13 @@ impl<'a> Bits<'a> {
     /// Makes sure that at least 56 bits are there.
     #[inline(always)]
     pub(super) fn refill(&mut self) {
-        if let Some(word) = self.scan.get(self.at..).and_then(<[u8]>::first_chunk) {
-            let word = u64::from_be_bytes(*word);
-            if !holds_ones(word) {
-                self.bits |= word >> self.count;
-                let bytes = (63 - self.count) / 8;
-                self.at += bytes as usize;
-                self.count += bytes * 8;
+        if let Some(bytes) = self.scan.get(self.at..).and_then(<[u8]>::first_chunk) {
+            let next = u64::from_be_bytes(*bytes);
+            if !holds_ones(next) {
+                self.word |= next >> self.count;
+                let taken = (63 - self.count) / 8;
+                self.at += taken as usize;
+                self.count += taken * 8;
                 return;
             }
         }
@@ -55,13 +55,13 @@ impl<'a> Bits<'a> {
     #[cold]
     #[inline(never)]
     fn refilled_by_bytes(mut self) -> Self {
-        self.bits &= !(u64::MAX >> self.count);
+        self.word &= !(u64::MAX >> self.count);
         while self.count < FULL {
             let byte = self.byte().unwrap_or_else(|| {
                 self.padding += 8;
                 0
             });
-            self.bits |= u64::from(byte) << (FULL - self.count);
+            self.word |= u64::from(byte) << (FULL - self.count);
             self.count += 8;
         }
         self
@@ -86,13 +86,13 @@ impl<'a> Bits<'a> {
     /// The next bits, the first of them the highest. As many are good as the last refill promised.
     #[inline(always)]
     pub(super) fn peek(&self) -> u64 {
-        self.bits
+        self.word
     }
 
     /// Takes bits that [`Bits::refill`] has put there.
     #[inline(always)]
     pub(super) fn consume(&mut self, count: u32) {
-        self.bits <<= count;
+        self.word <<= count;
         self.count -= count;
     }
 
@@ -115,7 +115,7 @@ impl<'a> Bits<'a> {
         if ones == 0 || self.scan.get(self.at + ones) != Some(&(0xd0 + number)) {
             return Err("JPEG whose restart marker is not where it should be");
         }
-        *self = Self { scan: self.scan, at: self.at + ones + 1, bits: 0, count: 0, padding: 0 };
+        *self = Self { scan: self.scan, at: self.at + ones + 1, word: 0, count: 0, padding: 0 };
         Ok(())
     }
 }

@@ -39,11 +39,11 @@ pub(super) fn to_rgb<S: Simd>(simd: S, [y, cb, cr]: [&[u8]; 3], pixels: usize, o
         let bytes = index * STEP * 3;
         let out = &mut out[bytes..bytes + STEP * 3 + SLACK];
         let (y, cb, cr) = (widened(simd, y), widened(simd, cb) - middle, widened(simd, cr) - middle);
-        let ((cb_low, cb_high), (cr_low, cr_high)) = (cb.split(), cr.split());
+        let ((blue_low, blue_high), (red_low, red_high)) = (cb.split(), cr.split());
         let zero = i32x8::splat(simd, 0);
-        let r = y + cr * RED.0 + products([cr_low, cr_high], [two; 2], red, zero);
-        let b = y + cb * BLUE.0 + products([cb_low, cb_high], [two; 2], blue, zero);
-        let g = products([cb_low, cb_high], [cr_low, cr_high], green, half);
+        let r = y + cr * RED.0 + products([red_low, red_high], [two; 2], red, zero);
+        let b = y + cb * BLUE.0 + products([blue_low, blue_high], [two; 2], blue, zero);
+        let g = products([blue_low, blue_high], [red_low, red_high], green, half);
         let g = y + cb * GREEN_CB.0 + cr * GREEN_CR.0 + g;
         store(simd, [level(r), level(g), level(b)], out);
     }

@@ -29,7 +29,7 @@ impl Component {
     pub(super) fn new(
         geometry: &Geometry,
         blocks: (usize, usize),
-        selected: &Selected,
+        selected: Selected,
         quantization: &[u16; 64],
     ) -> Self {
         let points = geometry.points(blocks);

@@ -370,7 +370,9 @@ mod tests {
             let values: Vec<i32> =
                 if symbol == 0 { vec![0] } else { (least..=most).flat_map(|v| [v, -v]).collect() };
             let mut writer = Writer::default();
-            values.iter().for_each(|value| writer.value(&codes, symbol, *value));
+            for &value in &values {
+                writer.value(&codes, symbol, value);
+            }
             let scan = writer.bytes();
             let mut bits = Bits::new(&scan);
             for wanted in values {

@@ -5,7 +5,7 @@
 //! Both directions are done on their own and may differ in size.
 
 use fearless_simd::prelude::*;
-use fearless_simd::{i16x8, i16x16, i32x4, i32x8, u8x16};
+use fearless_simd::{i8x16, i16x8, i16x16, i32x4, i32x8, u8x16};
 
 /// The largest block of samples on a side.
 pub(super) const MAX_POINTS: usize = 14;
@@ -149,33 +149,31 @@ fn transpose<S: Simd>(rows: [i16x8<S>; 8]) -> [i16x8<S>; 8] {
 }
 
 #[inline(always)]
-fn shuffle<S: Simd>([a, b, c, d, e, f, g, h]: [i16x8<S>; 8]) -> [i16x8<S>; 8] {
-    let ([ae, ea], [bf, fb]) = ([a.zip_low(e), a.zip_high(e)], [b.zip_low(f), b.zip_high(f)]);
-    let ([cg, gc], [dh, hd]) = ([c.zip_low(g), c.zip_high(g)], [d.zip_low(h), d.zip_high(h)]);
-    [ae, ea, bf, fb, cg, gc, dh, hd]
+fn shuffle<S: Simd>(rows: [i16x8<S>; 8]) -> [i16x8<S>; 8] {
+    let mut out = rows;
+    for index in 0..4 {
+        (out[2 * index], out[2 * index + 1]) = rows[index].interleave(rows[index + 4]);
+    }
+    out
 }
 
 /// Eight columns of eight signed samples to rows of unsigned ones.
 #[inline(always)]
-fn samples<S: Simd>(simd: S, columns: &[i16x8<S>]) -> [[u8; 8]; 8] {
-    let [a, b, c, d, e, f, g, h] = columns else { return [[0; 8]; 8] };
-    let (ae, bf, cg, dh) =
-        (a.saturating_narrow(*e), b.saturating_narrow(*f), c.saturating_narrow(*g), d.saturating_narrow(*h));
-    let (ac, eg) = (ae.zip_low(cg), ae.zip_high(cg));
-    let (bd, fh) = (bf.zip_low(dh), bf.zip_high(dh));
-    let (left_upper, left_lower): (i32x4<S>, i32x4<S>) =
-        (ac.zip_low(bd).bitcast(), ac.zip_high(bd).bitcast());
-    let (right_upper, right_lower): (i32x4<S>, i32x4<S>) =
-        (eg.zip_low(fh).bitcast(), eg.zip_high(fh).bitcast());
+fn samples<S: Simd>(simd: S, columns: &[i16x8<S>; 8]) -> [[u8; 8]; 8] {
+    let mut packed = [i8x16::splat(simd, 0); 4];
+    for (index, packed) in packed.iter_mut().enumerate() {
+        *packed = columns[index].saturating_narrow(columns[index + 4]);
+    }
+    // Columns 0, 2 and 4, 6 in turn, then 1, 3 and 5, 7, then four columns side by side, then eight.
+    let (left_even, right_even) = packed[0].interleave(packed[2]);
+    let (left_odd, right_odd) = packed[1].interleave(packed[3]);
+    let (left_upper, left_lower) = left_even.interleave(left_odd);
+    let (right_upper, right_lower) = right_even.interleave(right_odd);
+    let upper = left_upper.bitcast::<i32x4<S>>().interleave(right_upper.bitcast::<i32x4<S>>());
+    let lower = left_lower.bitcast::<i32x4<S>>().interleave(right_lower.bitcast::<i32x4<S>>());
     let middle = u8x16::splat(simd, 128);
     let mut out = [[0; 8]; 8];
-    let pairs = [
-        left_upper.zip_low(right_upper),
-        left_upper.zip_high(right_upper),
-        left_lower.zip_low(right_lower),
-        left_lower.zip_high(right_lower),
-    ];
-    for (rows, pair) in out.as_chunks_mut::<2>().0.iter_mut().zip(pairs) {
+    for (rows, pair) in out.as_chunks_mut::<2>().0.iter_mut().zip([upper.0, upper.1, lower.0, lower.1]) {
         (pair.bitcast::<u8x16<S>>() ^ middle).store_slice(rows.as_flattened_mut());
     }
     out
@@ -195,7 +193,8 @@ fn flat(dc: i16, (across, down): (usize, usize), out: &mut [u8], stride: usize) 
 }
 
 /// Writes the samples of a block, `size` columns and rows at most [`MAX_POINTS`] each, to the start of `out`, whose
-/// rows are `stride` apart. Up to [`SLACK`] bytes behind each row are overwritten: blocks come from left to right. `last` is the index of the last coefficient that is not zero, in zigzag order.
+/// rows are `stride` apart. Up to [`SLACK`] bytes behind each row are overwritten: blocks come from left to right. `last`
+/// is the index of the last coefficient that is not zero, in zigzag order.
 #[inline(always)]
 pub(super) fn transform<S: Simd>(
     simd: S,

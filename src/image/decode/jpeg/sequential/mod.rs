@@ -4,6 +4,11 @@
 //! Scaled output comes straight from the inverse DCT, each component with a size of its own, so that chroma of half
 //! the size is brought up to luma's there. Only at full size it is interpolated, in the way of libjpeg.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined loses the instructions of its caller's level, and its registers"
+)]
+
 mod bits;
 mod colour;
 mod component;
@@ -96,7 +101,7 @@ impl<'a> Sequential<'a> {
             let steps = jpeg.tables.quantization.get(place).and_then(Option::as_ref);
             let steps = steps.ok_or_else(|| damage("JPEG without its quantization table"))?;
             let blocks = if index == 0 { luma } else { (1, 1) };
-            components.push(Component::new(&geometry, blocks, selected, steps));
+            components.push(Component::new(&geometry, blocks, *selected, steps));
         }
         let meaning = match super::color(jpeg) {
             ColorTransform::Grayscale => Meaning::Gray,
@@ -198,13 +203,13 @@ impl<'a> Sequential<'a> {
         let out = &mut self.out[index * width * self.meaning.layout().channels()..];
         match self.components.as_slice() {
             [luma, cb, cr] => {
-                let Upsampling { rows: [cb_row, cr_row], mixed } = &mut self.chroma;
+                let Upsampling { rows: [blue, red], mixed } = &mut self.chroma;
                 let (cb, cr) = match self.geometry.is_upsampled() {
                     (false, false) => (cb.line(y, first), cr.line(y, first)),
                     ways => {
-                        cb.upsample((y, first), ways, mixed, cb_row);
-                        cr.upsample((y, first), ways, mixed, cr_row);
-                        (&cb_row[..], &cr_row[..])
+                        cb.upsample((y, first), ways, mixed, blue);
+                        cr.upsample((y, first), ways, mixed, red);
+                        (&blue[..], &red[..])
                     }
                 };
                 let planes = [luma.line(y, first), cb, cr];

@@ -67,7 +67,9 @@ fn encoded(
         encoder.set_restart_interval(restart);
     }
     let color = sampling.map_or(ColorType::Luma, |_| ColorType::Rgb);
-    sampling.into_iter().for_each(|sampling| encoder.set_sampling_factor(sampling));
+    if let Some(sampling) = sampling {
+        encoder.set_sampling_factor(sampling);
+    }
     encoder.encode(pixels, width, height, color).expect("a file");
     file
 }
@@ -222,7 +224,7 @@ fn what_is_held_does_not_grow_with_the_height() {
         let jpeg = markers::read(file).expect("it is whole");
         let progress = Progress::unbounded();
         let decoder = Sequential::new(&jpeg, 8, &progress).expect("a decoder");
-        let samples: usize = decoder.components.iter().map(|component| component.memory_bytes()).sum();
+        let samples: usize = decoder.components.iter().map(Component::memory_bytes).sum();
         let chroma: usize = decoder.chroma.rows.iter().map(Vec::len).sum();
         let all = samples + chroma + decoder.chroma.mixed.len() * 2 + decoder.out.len();
         assert!(all as u64 + (112 << 10) <= memory_bytes(&jpeg), "{all}");
