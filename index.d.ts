@@ -173,6 +173,29 @@ export interface ImageHandlerOptions {
    * Images that may wait for their turn; an integer from 0. More are answered 503 with Retry-After. Default 1000.
    */
   maxQueue?: number
+  /**
+   * Takes what is logged; `console` and winston fit as they are. Each method gets a text and an object: `event` (one
+   * word, such as `fallback`), and what is known of `url` (without the values of its query), `width`, `quality`,
+   * `code`, `status`, `source_format`, `source_bytes`, `fetch_ms`, `decode_ms`, `resize_ms`, `encode_ms`, `bytes`.
+   * Default: standard error.
+   */
+  logger?: Logger
+  /**
+   * What is logged: `error` (a request got 5xx), `warn` (also refused sources, failed refreshes, images served as they
+   * came, a cache that fails), `info`, `debug` (also every variant made and every request refused), or nothing.
+   * Default `warn`.
+   */
+  logLevel?: 'silent' | 'error' | 'warn' | 'info' | 'debug'
+  /** How lines on standard error look; `json` is one object a line. Of no effect with `logger`. Default `text`. */
+  logFormat?: 'text' | 'json'
+}
+
+/** What takes log records. */
+export interface Logger {
+  error(message: string, fields: Record<string, unknown>): void
+  warn(message: string, fields: Record<string, unknown>): void
+  info(message: string, fields: Record<string, unknown>): void
+  debug(message: string, fields: Record<string, unknown>): void
 }
 
 /** Counts since the handler was created. */

@@ -13,11 +13,12 @@ export declare class Cancel {
 export declare class NativeHandler {
   /**
    * `fetchLocal(href, token, id)` asks the app for a relative url and passes the outcome to `settleLocal(id, …)`.
+   * `log(level, event, message, fields)` takes what is to be logged, the fields as JSON; without it the console does.
    *
    * # Errors
    * Throws an Error that carries `code` and `status` when the config can't be used.
    */
-  constructor(options: NativeHandlerOptions, fetchLocal?: ((href: string, token: number, id: number) => void) | undefined)
+  constructor(options: NativeHandlerOptions, fetchLocal?: ((href: string, token: number, id: number) => void) | undefined, log?: ((level: string, event: string, message: string, fields: string) => void) | undefined)
   /** The most bytes that a source may have, Next's `images.maximumResponseBody`. */
   get maxBodyBytes(): number
   /** Whether the url (path and query) is for this handler. */
@@ -84,6 +85,10 @@ export interface NativeHandlerOptions {
   extraCaCerts?: string
   /** PEM text of certificate authorities besides the system's, Node's `tls.rootCertificates` */
   caCerts?: string
+  /** `silent`, `error`, `warn`, `info` or `debug`; absent, `warn` */
+  logLevel?: string
+  /** `text` or `json`, for the console; absent, `text` */
+  logFormat?: string
 }
 
 /** Limits of one call; what is absent takes its default. */

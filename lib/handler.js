@@ -5,7 +5,7 @@ const path = require('node:path')
 const { UnsharpError, invalidOption } = require('./errors.js')
 const { localFetch } = require('./local-fetch.js')
 const native = require('./native.js')
-const { bool, integer, object, refuseUnknown, text } = require('./options.js')
+const { bool, integer, object, oneOf, refuseUnknown, text } = require('./options.js')
 
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
@@ -14,6 +14,7 @@ const { bool, integer, object, refuseUnknown, text } = require('./options.js')
 const KNOWN = [
   ...['dir', 'nextConfig', 'handle', 'origin', 'dev'],
   ...['memoryBytes', 'concurrency', 'memoryBudgetBytes', 'maxQueue'],
+  ...['logger', 'logLevel', 'logFormat'],
 ]
 
 /** The parts of next.config that say something about images; the rest may hold functions and cycles. */
@@ -21,6 +22,9 @@ const CONFIG = [
   ...['images', 'basePath', 'assetPrefix', 'trailingSlash', 'skipTrailingSlashRedirect', 'distDir'],
   ...['compress', 'generateEtags', 'output', 'cacheHandler'],
 ]
+
+const LOG_METHODS = ['error', 'warn', 'info', 'debug']
+const LOG_LEVELS = ['silent', ...LOG_METHODS]
 
 /** How many sockets are kept for refreshes that have yet to ask for their source. */
 const MAX_REFRESHING = 1024
@@ -50,6 +54,8 @@ async function createImageHandler(given) {
       concurrency: integer('concurrency', options.concurrency, 1, 1024),
       memoryBudgetBytes: integer('memoryBudgetBytes', options.memoryBudgetBytes, 1, Number.MAX_SAFE_INTEGER),
       maxQueue: integer('maxQueue', options.maxQueue, 0, 0xffffffff),
+      logLevel: oneOf('logLevel', options.logLevel, LOG_LEVELS),
+      logFormat: oneOf('logFormat', options.logFormat, ['text', 'json']),
       extraCaCerts: process.env.NODE_EXTRA_CA_CERTS || undefined,
       // Those that Node trusts, for machines without a list of their own, such as slim containers. Building the text
       // takes a moment, which whoever only calls optimize() should not pay.
@@ -65,6 +71,7 @@ async function createImageHandler(given) {
           (cause) => handler.settleLocal(id, cause instanceof Error ? cause.message : String(cause)),
         )
       }),
+    logger(options.logger),
   )
 
   let lastToken = 0
@@ -108,13 +115,32 @@ async function createImageHandler(given) {
 /**
  * @param {import('../native.d.cts').NativeHandlerOptions} options
  * @param {ConstructorParameters<typeof native.NativeHandler>[1]} fetchLocal
+ * @param {ConstructorParameters<typeof native.NativeHandler>[2]} log
  */
-function openNative(options, fetchLocal) {
+function openNative(options, fetchLocal, log) {
   try {
-    return new native.NativeHandler(options, fetchLocal)
+    return new native.NativeHandler(options, fetchLocal, log)
   } catch (cause) {
     const { message, code, status } = /** @type {{ message: string, code?: string, status?: number }} */ (cause)
     throw new UnsharpError(message, { code: code ?? 'ERR_UNSHARP_INVALID_OPTION', status: status ?? 400, cause })
+  }
+}
+
+/** @param {unknown} value @returns {ConstructorParameters<typeof native.NativeHandler>[2]} */
+function logger(value) {
+  if (value === undefined) return undefined
+  const given = /** @type {import('../index.d.ts').Logger & Record<string, unknown>} */ (object('logger', value))
+  for (const level of LOG_METHODS) {
+    if (typeof given[level] !== 'function') throw invalidOption(`logger must have a method ${level}(message, fields)`)
+  }
+  return (level, event, message, fields) => {
+    const method = /** @type {keyof import('../index.d.ts').Logger} */ (level)
+    try {
+      given[method](message, { event, ...JSON.parse(fields) })
+    } catch (cause) {
+      // Thrown on, it would end the process in place of a line in the log.
+      console.error(`unsharp: the logger failed on ${event}: ${message}`, cause)
+    }
   }
 }
 

@@ -129,4 +129,16 @@ function optimizeOptions(value) {
   }
 }
 
-module.exports = { abortSignal, bool, imageBytes, integer, limits, object, optimizeOptions, refuseUnknown, show, text }
+module.exports = {
+  abortSignal,
+  bool,
+  imageBytes,
+  integer,
+  limits,
+  object,
+  oneOf,
+  optimizeOptions,
+  refuseUnknown,
+  show,
+  text,
+}

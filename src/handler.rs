@@ -8,9 +8,10 @@
 //! [`Handler::answer`] is the whole one.
 
 mod incoming;
+mod report;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
@@ -25,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::flight::{Flights, Role};
 use crate::image::{EncodeOptions, Format, Limits, Options, OutputFormat, format};
 use crate::key::CacheKey;
+use crate::log::Logger;
 use crate::negotiate;
 use crate::request::{self, ImageRequest};
 use crate::response::{self, Answer, CacheStatus, Variant};
@@ -44,6 +46,7 @@ pub struct Handler {
     remote: Remote,
     pool: Pool,
     counters: Arc<Counters>,
+    logger: Logger,
 }
 
 struct Cache {
@@ -85,6 +88,7 @@ impl Handler {
             remote,
             pool,
             counters: Arc::default(),
+            logger: options.logger.clone(),
             config,
         })
     }
@@ -101,7 +105,7 @@ impl Handler {
     pub fn answer_hot(&self, incoming: &Incoming) -> Option<Answer> {
         let request = match self.parse(incoming) {
             Ok(request) => request,
-            Err(error) => return Some(self.refuse(&error)),
+            Err(error) => return Some(self.refuse_request(incoming, &error)),
         };
         let entry = self.cache.as_ref()?.memory.get(&cache_key(&request))?;
         if entry.is_stale(now_ms()) || response::takes_compression(&entry.extension, &self.config) {
@@ -114,7 +118,7 @@ impl Handler {
     pub async fn answer(self: &Arc<Self>, incoming: &Incoming, source: LocalSource) -> Answer {
         let request = match self.parse(incoming) {
             Ok(request) => Arc::new(request),
-            Err(error) => return self.refuse(&error),
+            Err(error) => return self.refuse_request(incoming, &error),
         };
         let key = cache_key(&request);
         if let Some(entry) = self.load(&key).await {
@@ -134,7 +138,10 @@ impl Handler {
             // Another flight may have landed between the look-up above and the start of this one.
             match this.load(&wanted).await {
                 Some(entry) if !entry.is_stale(now_ms()) => Ok(entry),
-                _ => this.make(&asked, &source, None).await,
+                _ => this
+                    .make(&asked, &source, None)
+                    .await
+                    .inspect_err(|error| this.report_failed(&asked, error)),
             }
         };
         match self.flights.run(&key, work).await {
@@ -173,10 +180,12 @@ impl Handler {
 
     fn refuse(&self, error: &Error) -> Answer {
         self.counters.errors.add(1);
-        if error.status() >= 500 {
-            log(error);
-        }
         response::error(error)
+    }
+
+    fn refuse_request(&self, incoming: &Incoming, error: &Error) -> Answer {
+        self.report_refused(&incoming.url, error);
+        self.refuse(error)
     }
 
     fn found(
@@ -233,14 +242,19 @@ impl Handler {
         source: &LocalSource,
         previous: Option<&Entry>,
     ) -> Result<Arc<Entry>> {
+        let started = Instant::now();
         let upstream = self.fetch(request, source).await?;
+        let fetch_ms = millis(started.elapsed());
         let upstream_etag = upstream.upstream_etag();
         let minimum_ttl = self.config.images.minimum_cache_ttl_secs;
         let max_age = response::max_age(upstream.cache_control.as_deref()).max(minimum_ttl);
         let entry = match previous.filter(|entry| entry.is_reusable_for(&upstream_etag)) {
             // What was made before is still right, and Next keeps its max-age too.
-            Some(entry) => Entry { expires_at_ms: self.expiry(entry.max_age_secs), ..entry.clone() },
-            None => self.convert(request, upstream.body, upstream_etag, max_age).await?,
+            Some(entry) => {
+                self.report_reused(request, &upstream.body, fetch_ms);
+                Entry { expires_at_ms: self.expiry(entry.max_age_secs), ..entry.clone() }
+            }
+            None => self.convert(request, upstream.body, upstream_etag, max_age, fetch_ms).await?,
         };
         Ok(self.keep(&cache_key(request), entry).await)
     }
@@ -255,7 +269,7 @@ impl Handler {
             Ok(entry) => Ok(entry),
             Err(error) => {
                 // The old variant stays, and its source is asked again soon, but not at once.
-                log(&error);
+                self.report_refresh_failed(request, &error);
                 self.counters.errors.add(1);
                 let minimum_ttl = self.config.images.minimum_cache_ttl_secs;
                 let entry = previous.after_failed_refresh(now_ms(), minimum_ttl);
@@ -289,14 +303,15 @@ impl Handler {
         body: Bytes,
         upstream_etag: String,
         max_age_secs: u64,
+        fetch_ms: u64,
     ) -> Result<Entry> {
         let Some(format) = format::detect(&body) else {
-            return Err(Error::NotAnImage(format!("bytes of {:?}", request.href)));
+            return Err(Error::NotAnImage("no known magic number".to_owned()));
         };
         if format == Format::Svg && !self.config.images.dangerously_allow_svg {
             return Err(Error::NotAllowed {
                 public: "\"url\" parameter is valid but image type is not allowed".to_owned(),
-                detail: format!("{:?} is an SVG", request.href),
+                detail: "dangerouslyAllowSVG is off, and it is an SVG".to_owned(),
             });
         }
         let unchanged = |max_age_secs| Entry {
@@ -309,6 +324,7 @@ impl Handler {
         };
         let Some(output) = negotiate::output(&request.mime, format) else {
             self.counters.bypassed.add(1);
+            self.report_bypassed(request, &body, fetch_ms);
             return Ok(unchanged(max_age_secs));
         };
         if self.pool.is_full(self.max_queue) {
@@ -333,6 +349,7 @@ impl Handler {
             Ok(Outcome::Optimized(made)) => {
                 self.counters.optimized.add(1);
                 self.counters.optimized_bytes.add(made.data.len() as u64);
+                self.report_optimized(request, &body, fetch_ms, &made);
                 let (body, extension) = if request.is_blur {
                     (blur::placeholder(&made).into(), "svg")
                 } else {
@@ -349,11 +366,12 @@ impl Handler {
             }
             Ok(Outcome::Bypass { .. }) => {
                 self.counters.bypassed.add(1);
+                self.report_bypassed(request, &body, fetch_ms);
                 Ok(unchanged(max_age_secs))
             }
             Err(error) => {
                 self.counters.fallbacks.add(1);
-                log(&format!("{:?} is served as it came: {error}", request.href));
+                self.report_fallback(request, &body, &error);
                 Ok(unchanged(self.config.images.minimum_cache_ttl_secs))
             }
         }
@@ -387,7 +405,7 @@ impl Handler {
 
     fn store_failed(&self, error: &Error) {
         self.counters.store_errors.add(1);
-        log(error);
+        self.report_store_failed(error);
     }
 }
 
@@ -403,7 +421,6 @@ fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-/// One line on standard error. What comes from outside was quoted by whoever made the text.
-fn log(what: &dyn std::fmt::Display) {
-    eprintln!("unsharp: {what}");
+fn millis(elapsed: Duration) -> u64 {
+    elapsed.as_millis() as u64
 }

@@ -25,6 +25,8 @@ pub mod response;
 
 #[cfg(feature = "server")]
 pub mod handler;
+#[cfg(feature = "server")]
+pub mod log;
 pub mod runtime;
 #[cfg(feature = "server")]
 pub mod stats;

@@ -16,6 +16,7 @@ use super::values::js_error;
 use crate::config::Config;
 use crate::error::Error;
 use crate::handler::{AppAnswer, AppFetch, Handler, HandlerOptions, Incoming, LocalSource};
+use crate::log::{Format, Level, Logger, Record, Sink};
 use crate::response::Answer;
 use crate::runtime::{PoolOptions, pool};
 use crate::upstream::local::LocalAnswer;
@@ -58,6 +59,10 @@ pub struct NativeHandlerOptions {
     pub extra_ca_certs: Option<String>,
     /// PEM text of certificate authorities besides the system's, Node's `tls.rootCertificates`
     pub ca_certs: Option<String>,
+    /// `silent`, `error`, `warn`, `info` or `debug`; absent, `warn`
+    pub log_level: Option<String>,
+    /// `text` or `json`, for the console; absent, `text`
+    pub log_format: Option<String>,
 }
 
 /// One request.
@@ -97,6 +102,22 @@ pub struct NativeLocalAnswer {
 /// The arguments of `fetchLocal`: href, token, id.
 type LocalCall = FnArgs<(String, u32, u32)>;
 type FetchLocal = ThreadsafeFunction<LocalCall, (), LocalCall, Status, false, true>;
+
+/// The arguments of `log`: level, event, message, fields as JSON.
+type LogCall = FnArgs<(String, String, String, String)>;
+type Log = ThreadsafeFunction<LogCall, (), LogCall, Status, false, true>;
+
+/// The user's logger in JavaScript.
+struct JsSink(Log);
+
+impl Sink for JsSink {
+    fn write(&self, record: Record) {
+        let fields = serde_json::Value::Object(record.fields).to_string();
+        let call = (record.level.name().to_owned(), record.event.to_owned(), record.message, fields);
+        // Fails only once the process is closing.
+        let _ = self.0.call(call.into(), ThreadsafeFunctionCallMode::NonBlocking);
+    }
+}
 
 /// The answer to one request.
 #[napi(object, object_from_js = false)]
@@ -163,6 +184,7 @@ pub struct NativeHandler {
 #[napi]
 impl NativeHandler {
     /// `fetchLocal(href, token, id)` asks the app for a relative url and passes the outcome to `settleLocal(id, …)`.
+    /// `log(level, event, message, fields)` takes what is to be logged, the fields as JSON; without it the console does.
     ///
     /// # Errors
     /// Throws an Error that carries `code` and `status` when the config can't be used.
@@ -172,6 +194,10 @@ impl NativeHandler {
         options: NativeHandlerOptions,
         #[napi(ts_arg_type = "((href: string, token: number, id: number) => void) | undefined")]
         fetch_local: Option<Function<'_, LocalCall, ()>>,
+        #[napi(
+            ts_arg_type = "((level: string, event: string, message: string, fields: string) => void) | undefined"
+        )]
+        log: Option<Function<'_, LogCall, ()>>,
     ) -> Result<Self> {
         let app = fetch_local
             .map(|function| {
@@ -180,8 +206,17 @@ impl NativeHandler {
                 Ok::<_, napi::Error>(Arc::new(App { fetch, pending: Arc::default() }))
             })
             .transpose()?;
+        let sink = log
+            .map(|function| {
+                let log =
+                    function.build_threadsafe_function().weak::<true>().callee_handled::<false>().build()?;
+                Ok::<_, napi::Error>(Arc::new(JsSink(log)) as Arc<dyn Sink>)
+            })
+            .transpose()?;
         let origin = options.origin.clone();
-        let handler = build(options).map_err(|error| js_error(env, &error))?;
+        let handler = logger(&options, sink)
+            .and_then(|logger| build(options, logger))
+            .map_err(|error| js_error(env, &error))?;
         Ok(Self { handler: Arc::new(handler), app, origin })
     }
 
@@ -281,7 +316,24 @@ impl NativeHandler {
     }
 }
 
-fn build(options: NativeHandlerOptions) -> crate::Result<Handler> {
+fn logger(options: &NativeHandlerOptions, sink: Option<Arc<dyn Sink>>) -> crate::Result<Logger> {
+    let level = match options.log_level.as_deref() {
+        None => Some(Level::Warn),
+        Some("silent") => None,
+        Some(name) => Some(
+            Level::from_name(name)
+                .ok_or_else(|| Error::InvalidOption(format!("logLevel {name:?} is not known")))?,
+        ),
+    };
+    let format = match options.log_format.as_deref() {
+        None | Some("text") => Format::Text,
+        Some("json") => Format::Json,
+        Some(name) => return Err(Error::InvalidOption(format!("logFormat {name:?} is not known"))),
+    };
+    Ok(sink.map_or_else(|| Logger::console(level, format), |sink| Logger::new(level, sink)))
+}
+
+fn build(options: NativeHandlerOptions, logger: Logger) -> crate::Result<Handler> {
     let dir = PathBuf::from(&options.dir);
     let mut config = match &options.config {
         Some(text) => {
@@ -305,6 +357,7 @@ fn build(options: NativeHandlerOptions) -> crate::Result<Handler> {
     }
 
     let mut handler_options = HandlerOptions::new(dir);
+    handler_options.logger = logger;
     if let Some(bytes) = options.memory_bytes {
         handler_options.memory_bytes = bytes as u64;
     }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::log::Logger;
 use crate::response::Conditionals;
 use crate::upstream::local;
 
@@ -22,13 +23,22 @@ pub struct HandlerOptions {
     pub extra_ca_certs: Option<PathBuf>,
     /// Certificate authorities besides the system's, PEM: those that Node brings along.
     pub ca_certs_pem: Option<Vec<u8>>,
+    /// Where failures are told. Default: warnings and errors as text on standard error.
+    pub logger: Logger,
 }
 
 impl HandlerOptions {
     /// The defaults for the app in `dir`.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir, memory_bytes: 64 << 20, max_queue: 1_000, extra_ca_certs: None, ca_certs_pem: None }
+        Self {
+            dir,
+            memory_bytes: 64 << 20,
+            max_queue: 1_000,
+            extra_ca_certs: None,
+            ca_certs_pem: None,
+            logger: Logger::default(),
+        }
     }
 }
 

@@ -10,15 +10,22 @@ pub mod format;
 pub mod limits;
 pub mod orientation;
 pub mod resize;
+mod timings;
 
 pub use decode::{Header, Layout, Pixels};
 pub use encode::{AvifEngine, EncodeOptions};
 pub use format::{Format, OutputFormat};
 pub use limits::{Limits, Progress};
+pub use timings::Timings;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Instant;
 
 use crate::error::{Error, Result};
 use decode::Target;
 use resize::Plan;
+use timings::Timed;
 
 /// The largest side of a result, px: what WebP can hold (14 bits).
 pub const MAX_WIDTH: u32 = 16_383;
@@ -90,6 +97,8 @@ pub struct Optimized {
     pub width: u32,
     /// px
     pub height: u32,
+    /// how long it took
+    pub timings: Timings,
 }
 
 /// Recognises the bytes and reads the header, without decoding.
@@ -163,9 +172,12 @@ impl Job {
         let (width, height) = orientation::oriented_size(plan.scaled_width, plan.scaled_height, orientation);
 
         progress.check()?;
+        let started = Instant::now();
         let target = Some(Target { width, height });
         let mut decoded = decode::decode(input.as_ref(), self.format, target, limits, progress)?;
         let icc = decoded.icc.take();
+        let decoding = Rc::new(Cell::new(started.elapsed()));
+        decoded.rows = Box::new(Timed { rows: decoded.rows, spent: Rc::clone(&decoding) });
         progress.check()?;
         let pixels = resize::resize(decoded, width, height)?;
         drop(input);
@@ -174,9 +186,15 @@ impl Job {
         let pixels = orientation::apply(pixels, orientation);
         let pixels = resize::crop(pixels, plan.width, plan.height);
         progress.check()?;
+        let before_encoding = started.elapsed();
         let (width, height) = (pixels.width, pixels.height);
         let data = encode::encode(pixels, format, &options.encode, progress)?;
-        Ok(Optimized { data, format, width, height })
+        let timings = Timings {
+            decode_ms: decoding.get().as_millis() as u64,
+            resize_ms: before_encoding.saturating_sub(decoding.get()).as_millis() as u64,
+            encode_ms: started.elapsed().saturating_sub(before_encoding).as_millis() as u64,
+        };
+        Ok(Optimized { data, format, width, height, timings })
     }
 }
 

@@ -1,0 +1,127 @@
+//! What the handler tells the log: one record per failure and, at debug level, per variant made.
+
+use serde_json::{Map, Value};
+
+use super::Handler;
+use crate::error::Error;
+use crate::image::{Optimized, format};
+use crate::log::{Level, safe_url};
+use crate::request::ImageRequest;
+
+type Fields = Map<String, Value>;
+
+impl Handler {
+    /// A request that breaks a rule. Anybody can send these in any number, so they are for debugging alone.
+    pub(super) fn report_refused(&self, url: &str, error: &Error) {
+        self.logger.write(Level::Debug, "refused", || {
+            let mut fields = Fields::new();
+            fields.insert("url".to_owned(), safe_url(url).into());
+            describe_error(&mut fields, error);
+            (error.to_string(), fields)
+        });
+    }
+
+    /// Nothing could be served: our fault or overload from 500 up, else the source's.
+    pub(super) fn report_failed(&self, request: &ImageRequest, error: &Error) {
+        let level = if error.status() >= 500 { Level::Error } else { Level::Warn };
+        self.report_error(level, "failed", request, error);
+    }
+
+    /// The stale variant stays.
+    pub(super) fn report_refresh_failed(&self, request: &ImageRequest, error: &Error) {
+        self.report_error(Level::Warn, "refresh_failed", request, error);
+    }
+
+    /// The source was served as it came.
+    pub(super) fn report_fallback(&self, request: &ImageRequest, source: &[u8], error: &Error) {
+        self.logger.write(Level::Warn, "fallback", || {
+            let mut fields = describe(request);
+            describe_source(&mut fields, source);
+            describe_error(&mut fields, error);
+            (format!("the source is served as it came: {error}"), fields)
+        });
+    }
+
+    /// A store that fails costs speed only.
+    pub(super) fn report_store_failed(&self, error: &Error) {
+        self.logger.write(Level::Warn, "store_failed", || {
+            let mut fields = Fields::new();
+            describe_error(&mut fields, error);
+            (error.to_string(), fields)
+        });
+    }
+
+    pub(super) fn report_optimized(
+        &self,
+        request: &ImageRequest,
+        source: &[u8],
+        fetch_ms: u64,
+        made: &Optimized,
+    ) {
+        self.report_made("optimized", request, source, fetch_ms, |fields| {
+            let timings = made.timings;
+            for (name, value) in [
+                ("decode_ms", timings.decode_ms),
+                ("resize_ms", timings.resize_ms),
+                ("encode_ms", timings.encode_ms),
+                ("bytes", made.data.len() as u64),
+            ] {
+                fields.insert(name.to_owned(), value.into());
+            }
+        });
+    }
+
+    pub(super) fn report_bypassed(&self, request: &ImageRequest, source: &[u8], fetch_ms: u64) {
+        self.report_made("bypass", request, source, fetch_ms, |_| {});
+    }
+
+    /// The source has not changed, so neither has the variant.
+    pub(super) fn report_reused(&self, request: &ImageRequest, source: &[u8], fetch_ms: u64) {
+        self.report_made("unchanged", request, source, fetch_ms, |_| {});
+    }
+
+    fn report_made(
+        &self,
+        outcome: &'static str,
+        request: &ImageRequest,
+        source: &[u8],
+        fetch_ms: u64,
+        describe_more: impl FnOnce(&mut Fields),
+    ) {
+        self.logger.write(Level::Debug, outcome, || {
+            let mut fields = describe(request);
+            describe_source(&mut fields, source);
+            fields.insert("fetch_ms".to_owned(), fetch_ms.into());
+            describe_more(&mut fields);
+            (format!("{} px wide", request.width), fields)
+        });
+    }
+
+    fn report_error(&self, level: Level, event: &'static str, request: &ImageRequest, error: &Error) {
+        self.logger.write(level, event, || {
+            let mut fields = describe(request);
+            describe_error(&mut fields, error);
+            (error.to_string(), fields)
+        });
+    }
+}
+
+fn describe(request: &ImageRequest) -> Fields {
+    let mut fields = Fields::new();
+    fields.insert("url".to_owned(), safe_url(&request.href).into());
+    fields.insert("width".to_owned(), request.width.into());
+    fields.insert("quality".to_owned(), request.quality.into());
+    fields.insert("accepted".to_owned(), request.mime.as_str().into());
+    fields
+}
+
+fn describe_source(fields: &mut Fields, source: &[u8]) {
+    let format = format::detect(source).map_or("unknown", |format| format.extension());
+    fields.insert("source_format".to_owned(), format.into());
+    fields.insert("source_bytes".to_owned(), source.len().into());
+}
+
+fn describe_error(fields: &mut Fields, error: &Error) {
+    fields.insert("code".to_owned(), error.code().into());
+    fields.insert("status".to_owned(), error.status().into());
+}

@@ -1,0 +1,284 @@
+//! What the operator reads: one structured record per failure and, at debug level, one per variant made.
+//!
+//! A record is built only when somebody wants it. It goes to the console as text or JSON, or to a [`Sink`] of the
+//! embedding program.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value};
+
+/// How much a record matters, the gravest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// A request got 5xx.
+    Error,
+    /// Something failed and the client was served all the same, or the upstream was at fault.
+    Warn,
+    /// State that is worth a line once.
+    Info,
+    /// Every variant made, and every request refused.
+    Debug,
+}
+
+impl Level {
+    /// `error`, `warn`, `info`, `debug`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+
+    /// The level of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Error, Self::Warn, Self::Info, Self::Debug].into_iter().find(|level| level.name() == name)
+    }
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// How much it matters.
+    pub level: Level,
+    /// What happened, in one word that is safe to filter by, such as `fallback`.
+    pub event: &'static str,
+    /// The same for people.
+    pub message: String,
+    /// What is known about it, by name.
+    pub fields: Map<String, Value>,
+}
+
+/// Takes records; called on any thread, and must not block for long.
+pub trait Sink: Send + Sync {
+    /// Writes one.
+    fn write(&self, record: Record);
+}
+
+/// How records look on the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// `unsharp warn fallback: decode failed: … url=/a.jpg width=640`
+    #[default]
+    Text,
+    /// One JSON object a line, `time` in milliseconds since 1970.
+    Json,
+}
+
+/// Where records go, and from which level on.
+#[derive(Clone)]
+pub struct Logger {
+    level: Option<Level>,
+    sink: Arc<dyn Sink>,
+}
+
+impl Logger {
+    /// To `sink`; `None` for a level means nothing at all.
+    #[must_use]
+    pub fn new(level: Option<Level>, sink: Arc<dyn Sink>) -> Self {
+        Self { level, sink }
+    }
+
+    /// To standard error.
+    #[must_use]
+    pub fn console(level: Option<Level>, format: Format) -> Self {
+        Self::new(level, Arc::new(Console(format)))
+    }
+
+    /// Whether records of that level are written.
+    #[must_use]
+    pub fn enabled(&self, level: Level) -> bool {
+        self.level.is_some_and(|lowest| level <= lowest)
+    }
+
+    /// Writes a record. `describe` gives the message and the fields, and is called only when they are wanted.
+    pub fn write(
+        &self,
+        level: Level,
+        event: &'static str,
+        describe: impl FnOnce() -> (String, Map<String, Value>),
+    ) {
+        if self.enabled(level) {
+            let (message, fields) = describe();
+            self.sink.write(Record { level, event, message, fields });
+        }
+    }
+}
+
+/// Warnings and errors, as text.
+impl Default for Logger {
+    fn default() -> Self {
+        Self::console(Some(Level::Warn), Format::default())
+    }
+}
+
+impl std::fmt::Debug for Logger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Logger").field("level", &self.level).finish_non_exhaustive()
+    }
+}
+
+struct Console(Format);
+
+impl Sink for Console {
+    fn write(&self, record: Record) {
+        let line = match self.0 {
+            Format::Text => record.to_text(),
+            Format::Json => record.to_json(),
+        };
+        // One write, so that lines of several threads do not mix. A closed standard error is no reason to fail.
+        let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+    }
+}
+
+impl Record {
+    /// One line without a line break, whatever the texts hold.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut line = format!("unsharp {} {}: {}", self.level.name(), self.event, one_line(&self.message));
+        for (name, value) in &self.fields {
+            let text = match value {
+                Value::String(text) if is_plain(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let _ = write!(line, " {name}={text}");
+        }
+        line
+    }
+
+    /// One JSON object on one line.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let mut object = Map::new();
+        object.insert("time".to_owned(), now.into());
+        object.insert("level".to_owned(), self.level.name().into());
+        object.insert("name".to_owned(), "unsharp".into());
+        object.insert("event".to_owned(), self.event.into());
+        object.insert("message".to_owned(), self.message.as_str().into());
+        object.extend(self.fields.clone());
+        Value::Object(object).to_string()
+    }
+}
+
+/// A text from outside must not begin a line of its own or steer a terminal.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| !c.is_control() && !c.is_whitespace() && c != '"' && c != '=')
+}
+
+/// A url as it may be logged: credentials, the fragment and the values of the query can be secrets and are left
+/// out, the names of the query stay.
+#[must_use]
+pub fn safe_url(url: &str) -> String {
+    let url = url.split('#').next().unwrap_or_default();
+    let (address, query) = url.split_once('?').map_or((url, None), |(address, query)| (address, Some(query)));
+    let mut safe = match address.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}{path}")
+        }
+        None => address.to_owned(),
+    };
+    for (at, pair) in query.into_iter().flat_map(|query| query.split('&')).enumerate() {
+        safe.push(if at == 0 { '?' } else { '&' });
+        match pair.split_once('=') {
+            Some((name, _)) => {
+                let _ = write!(safe, "{name}=…");
+            }
+            // A value without a name may be a token.
+            None => safe.push('…'),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<Record>>);
+
+    impl Sink for Kept {
+        fn write(&self, record: Record) {
+            self.0.lock().expect("no test panics with it").push(record);
+        }
+    }
+
+    fn fields(pairs: &[(&str, Value)]) -> Map<String, Value> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+
+    #[test]
+    fn what_lies_below_the_level_is_not_even_built() {
+        let kept = Arc::new(Kept::default());
+        let logger = Logger::new(Some(Level::Warn), Arc::clone(&kept) as Arc<dyn Sink>);
+        for level in [Level::Error, Level::Warn, Level::Info, Level::Debug] {
+            logger.write(level, "event", || {
+                assert!(level <= Level::Warn, "{level:?} was built");
+                (level.name().to_owned(), Map::new())
+            });
+        }
+        let levels: Vec<_> = kept.0.lock().unwrap().iter().map(|record| record.level).collect();
+        assert_eq!(levels, [Level::Error, Level::Warn]);
+        assert!(!Logger::console(None, Format::Text).enabled(Level::Error));
+    }
+
+    #[test]
+    fn text_is_one_line_whatever_it_holds() {
+        let record = Record {
+            level: Level::Warn,
+            event: "fallback",
+            message: "decode failed:\nunsharp error fake: \u{1b}[31mred".to_owned(),
+            fields: fields(&[("url", "/a b\n".into()), ("width", 640.into()), ("format", "webp".into())]),
+        };
+        let text = record.to_text();
+        assert!(!text.contains(['\n', '\u{1b}']), "{text:?}");
+        assert!(text.starts_with("unsharp warn fallback: decode failed:"), "{text}");
+        assert!(text.ends_with(r#" format=webp url="/a b\n" width=640"#), "{text}");
+    }
+
+    #[test]
+    fn json_is_one_object_a_line() {
+        let record = Record {
+            level: Level::Error,
+            event: "failed",
+            message: "a\nb".to_owned(),
+            fields: fields(&[("status", 500.into())]),
+        };
+        let text = record.to_json();
+        assert!(!text.contains('\n'));
+        let object: Value = serde_json::from_str(&text).expect("it is JSON");
+        assert_eq!(object["level"], "error");
+        assert_eq!(object["message"], "a\nb");
+        assert_eq!(object["status"], 500);
+        assert!(object["time"].as_u64().is_some_and(|time| time > 1_700_000_000_000));
+    }
+
+    #[test]
+    fn urls_lose_what_may_be_secret() {
+        for (url, safe) in [
+            ("/photo.jpg", "/photo.jpg"),
+            ("/photo.jpg?v=1&token=abc", "/photo.jpg?v=…&token=…"),
+            ("/photo.jpg?abc", "/photo.jpg?…"),
+            ("https://user:pass@cdn.example/a?sig=x#frag", "https://cdn.example/a?sig=…"),
+            ("https://a@b@cdn.example", "https://cdn.example"),
+            ("http://cdn.example/@me/a.png", "http://cdn.example/@me/a.png"),
+        ] {
+            assert_eq!(safe_url(url), safe);
+        }
+    }
+}
