@@ -1,7 +1,7 @@
 //! One component: how its blocks are read, and the samples of them that are held.
 
 use super::super::markers::Selected;
-use super::huffman::Order;
+use super::blocks::Order;
 use super::plan::Geometry;
 use super::{colour, idct, upsample};
 

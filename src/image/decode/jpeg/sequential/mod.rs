@@ -10,6 +10,7 @@
 )]
 
 mod bits;
+mod blocks;
 mod colour;
 mod component;
 mod huffman;
@@ -184,7 +185,7 @@ impl<'a> Sequential<'a> {
                         let mut block = [0; 64];
                         let prediction = &mut component.prediction;
                         let order = &component.order;
-                        let last = huffman::read_block(&mut bits, (dc, ac), order, prediction, &mut block)?;
+                        let last = blocks::read_block(&mut bits, (dc, ac), order, prediction, &mut block)?;
                         let points = component.points;
                         let (out, stride) = component.block(column * across + x, y);
                         idct::transform(simd, &block, last, points, out, stride);
