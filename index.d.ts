@@ -140,7 +140,8 @@ export interface ImageHandlerOptions {
    * The config object as next.config exports it (if that is a function: what it returns). Used are `images`,
    * `basePath`, `assetPrefix`, `trailingSlash`, `skipTrailingSlashRedirect`, `distDir`, `compress`, `output`, and of
    * `experimental`: `imgOptMaxInputPixels`, `imgOptTimeoutInSeconds`, `imgOptMozjpeg` and `isrFlushToDisk`. Default:
-   * what the build in `dir` recorded.
+   * what the build in `dir` recorded. Where `images.customCacheHandler` asks for variants in a `cacheHandler` of the
+   * app, that is a warning: this handler keeps them itself.
    */
   nextConfig?: object
   /**
@@ -153,6 +154,12 @@ export interface ImageHandlerOptions {
    * port count. Default: the server that the request came in on, over loopback.
    */
   origin?: string
+  /**
+   * True: Next's own answer also where it is a defect and we know better. A malformed url or Accept header is a 500;
+   * an image that can't be optimized is served and kept as if it were a success, without a header that says so; a POST
+   * for a file that is not in the cache fails. Default false.
+   */
+  strict?: boolean
   /** True in `next dev`: adds the widths and the quality that the blur placeholder uses. Default false. */
   dev?: boolean
   /**
@@ -275,6 +282,8 @@ export type UnsharpErrorCode =
   | 'ERR_UNSHARP_STORE'
   /** 400: options or a config that can't be used. */
   | 'ERR_UNSHARP_INVALID_OPTION'
+  /** 500: a call of sharp that `unsharp/sharp` does not have. */
+  | 'ERR_UNSHARP_NOT_SUPPORTED'
 
 /** Every failure of unsharp. Its stack shows where unsharp was called. */
 export class UnsharpError extends Error {

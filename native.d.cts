@@ -21,6 +21,8 @@ export declare class NativeHandler {
   constructor(options: NativeHandlerOptions, fetchLocal?: ((href: string, token: number, id: number) => void) | undefined, log?: ((level: string, event: string, message: string, fields: string) => void) | undefined)
   /** The most bytes that a source may have, Next's `images.maximumResponseBody`. */
   get maxBodyBytes(): number
+  /** The app's `cacheHandler`, if its config wants variants kept there, which this handler does not do. */
+  get imageCacheHandler(): string | null
   /** Whether the url (path and query) is for this handler. */
   isEndpoint(url: string): boolean
   /**
@@ -43,13 +45,37 @@ export declare class NativeHandler {
   drain(): Promise<void>
 }
 
+/** Variants in memory and in a folder of Next's layout. */
+export declare class NativeVariantStore {
+  /** Opens the folder, which need not exist yet. */
+  constructor(options: NativeVariantStoreOptions)
+  /**
+   * The variant of this key, `null` when there is none; at once when it is hot, else a promise of it.
+   *
+   * # Errors
+   * Rejects with an Error that carries `code` and `status` when the folder can't be read.
+   */
+  load(key: string, nowMs: number): NativeStoredVariant | null | Promise<NativeStoredVariant | null>
+  /**
+   * Keeps the variant, in place of the one before.
+   *
+   * # Errors
+   * Rejects with an Error that carries `code` and `status` when the folder can't be written; it is in memory then.
+   */
+  save(key: string, variant: NativeVariant): Promise<void>
+}
+
+/** How many images may be in work at once. */
+export declare function concurrency(): number
+
 /**
- * Reads one image's header on the pool, without decoding it.
+ * Reads one image's header on the pool, without decoding it. With `draw`, that of an SVG too, and what can't be
+ * drawn is an error.
  *
  * # Errors
  * Rejects with an Error that carries `code` and `status`.
  */
-export declare function metadata(input: Uint8Array, limits?: NativeLimits | undefined | null): Promise<NativeMetadata>
+export declare function metadata(input: Uint8Array, limits?: NativeLimits | undefined | null, draw?: boolean | undefined | null): Promise<NativeMetadata>
 
 /** The answer to one request. */
 export interface NativeAnswer {
@@ -71,6 +97,8 @@ export interface NativeHandlerOptions {
   config?: string
   /** `next dev` rules */
   dev?: boolean
+  /** Next's own answers also where they are defects */
+  strict?: boolean
   /** where relative urls are fetched from; absent, the app itself or the request's own server */
   origin?: string
   /** bytes of hot variants kept in memory */
@@ -149,8 +177,8 @@ export interface NativeOptimized {
 
 /** Options of `optimize()`; ranges are checked here too, since the glue is not the only caller. */
 export interface NativeOptimizeOptions {
-  /** px */
-  width: number
+  /** px; absent, the image's own */
+  width?: number
   /** px */
   height?: number
   /** 1..=100 */
@@ -167,6 +195,8 @@ export interface NativeOptimizeOptions {
   avifEngine?: string
   /** JPEG with trellis quantisation and progressive scans; default true */
   mozjpeg?: boolean
+  /** for `unsharp/sharp`; none of it by default */
+  sharp?: NativeSharpRules
 }
 
 /** One request. */
@@ -191,6 +221,60 @@ export interface NativeRequest {
   origin?: string
 }
 
+/** Where sharp does something else than Next wants; each false by default. */
+export interface NativeSharpRules {
+  /** makes an image larger than it is */
+  enlarge?: boolean
+  /** leaves out the turn that EXIF asks for */
+  asStored?: boolean
+  /** draws SVG and takes the first frame of an animation, instead of handing them back as they are */
+  draw?: boolean
+  /** without a format, keeps the source's, with sharp's default settings */
+  ownFormat?: boolean
+}
+
+/** A variant that was kept. */
+export interface NativeStoredVariant {
+  /** the image; a copy */
+  body: Buffer
+  /** `webp`, `avif`, … */
+  extension: string
+  /** unquoted, base64url */
+  etag: string
+  /** the source's, base64url */
+  upstreamEtag: string
+  /** what Cache-Control says, seconds */
+  maxAgeSecs: number
+  /** when it turns stale, milliseconds since 1970 */
+  expiresAtMs: number
+}
+
+/** A variant to keep. */
+export interface NativeVariant {
+  /** the image; copied */
+  body: Uint8Array
+  /** `webp`, `avif`, … */
+  extension: string
+  /** unquoted, base64url */
+  etag: string
+  /** the source's, base64url */
+  upstreamEtag: string
+  /** what Cache-Control says, seconds */
+  maxAgeSecs: number
+  /** when it turns stale, milliseconds since 1970 */
+  expiresAtMs: number
+}
+
+/** Options of the variant store. */
+export interface NativeVariantStoreOptions {
+  /** the folder, `<distDir>/cache/images` */
+  dir: string
+  /** bytes on disk; absent: half of what is free */
+  limitBytes?: number
+  /** bytes of hot variants kept in memory */
+  memoryBytes: number
+}
+
 /**
  * Optimizes one image on the pool. The input is copied before the call returns, so what the caller does with
  * its buffer afterwards (write, transfer to a worker) can't reach a decoder at work.
@@ -199,6 +283,9 @@ export interface NativeRequest {
  * Rejects with an Error that carries `code` and `status`.
  */
 export declare function optimize(input: Uint8Array, options: NativeOptimizeOptions, cancel?: Cancel | undefined | null): Promise<NativeOptimized>
+
+/** Changes it: from 1 to as many as this process has CPUs, which is the default. What runs already is not touched. */
+export declare function setConcurrency(images: number): void
 
 /** The versions of the addon and of the AVIF engine that it uses unless told otherwise. */
 export declare function versions(): Record<string, string>

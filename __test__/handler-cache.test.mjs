@@ -264,14 +264,57 @@ test('with maxQueue 0 an image that need not wait is made', async (t) => {
   assert.equal(answer.headers['content-type'], 'image/webp')
 })
 
-test('a damaged source is answered with its own bytes', async (t) => {
-  const damaged = photo.subarray(0, Math.floor(photo.length / 2))
+const damaged = photo.subarray(0, Math.floor(photo.length / 2))
+
+test('a damaged source is answered with its own bytes, marked, logged, counted and kept for a minute', async (t) => {
   const upstream = await startUpstream(t, () => ({ body: damaged }))
   const app = await startApp(t, { images: allow(upstream) })
+  const href = `${upstream.origin}/photo.jpg`
+  for (const cache of ['MISS', 'HIT']) {
+    const answer = await app.image({ url: href, w: 256 }, { accept: WEBP })
+    assert.equal(answer.status, 200)
+    assert.equal(answer.headers['content-type'], 'image/jpeg')
+    assert.equal(answer.headers['x-unsharp-fallback'], 'ERR_UNSHARP_DECODE')
+    assert.equal(answer.headers['cache-control'], 'public, max-age=60, must-revalidate')
+    assert.equal(answer.headers['x-nextjs-cache'], cache)
+    assert.deepEqual(answer.body, damaged)
+  }
+  assert.equal((await app.stats()).fallbacks, 1)
+  assert.match(app.log(), /fallback: the source is served as it came: .* code=ERR_UNSHARP_DECODE .*\/photo\.jpg/)
+  const [file] = cachedFiles(app.cache, cacheKey({ href, width: 256, type: 'image/webp' }))
+  assert.equal(file.maxAge, 60)
+  assert.equal(file.extension, 'jpeg')
+  assert.match(file.name, /\.ERR_UNSHARP_DECODE$/)
+})
+
+test('what could not be optimized is tried again, also after a restart', async (t) => {
+  const upstream = await startUpstream(t, () => ({ body: photo }))
+  const dist = freshDist()
+  const href = `${upstream.origin}/photo.jpg`
+  const folder = folderFor(dist.cache, cacheKey({ href, width: 256, type: 'image/webp' }))
+  writeFileSync(path.join(folder, `60.${Date.now() - 1000}.same-etag.same-etag.jpeg.ERR_UNSHARP_DECODE`), damaged)
+  const app = await startApp(t, { dist, images: allow(upstream) })
+
+  const stale = await app.image({ url: href, w: 256 }, { accept: WEBP })
+  assert.equal(stale.headers['x-nextjs-cache'], 'STALE')
+  assert.equal(stale.headers['x-unsharp-fallback'], 'ERR_UNSHARP_DECODE')
+  assert.deepEqual(stale.body, damaged)
+  const made = await until(
+    () => app.image({ url: href, w: 256 }, { accept: WEBP }),
+    ({ headers }) => headers['x-nextjs-cache'] === 'HIT',
+  )
+  assert.equal(made.headers['content-type'], 'image/webp')
+  assert.equal(made.headers['x-unsharp-fallback'], undefined)
+})
+
+test('with strict: true a damaged source is kept like a success, as in Next', async (t) => {
+  const upstream = await startUpstream(t, () => ({ body: damaged }))
+  const app = await startApp(t, { handler: { strict: true }, images: allow(upstream) })
   const answer = await app.image({ url: `${upstream.origin}/photo.jpg` })
-  assert.equal(answer.status, 200)
-  assert.equal(answer.headers['content-type'], 'image/jpeg')
   assert.deepEqual(answer.body, damaged)
+  assert.equal(answer.headers['x-unsharp-fallback'], undefined)
+  assert.equal(answer.headers['cache-control'], 'public, max-age=14400, must-revalidate')
+  assert.equal((await app.stats()).fallbacks, 1)
 })
 
 test('stats() counts what happened', async (t) => {

@@ -151,7 +151,7 @@ for (const [logFormat, check] of [
       createImageHandler(${JSON.stringify({ dir: tmpdir(), logFormat, nextConfig: { images: allow(upstream) } })}).then(
         (handler) => {
           const headers = {}
-          const res = { setHeader() {}, end() {} }
+          const res = { setHeader() {}, writeHead() {}, end() {} }
           return handler({ method: 'GET', url: ${JSON.stringify(imagePath({ url: `${upstream.origin}/a\nb` }))}, headers, socket: {} }, res)
         },
       )`

@@ -45,6 +45,25 @@ for (const [name, [options, message]] of Object.entries(refused)) {
   })
 }
 
+test('a cacheHandler that asks for images is told that it gets none', async (t) => {
+  const warn = t.mock.method(console, 'warn', () => {})
+  const open = async (cacheHandler, customCacheHandler) => {
+    const handler = await createImageHandler({ dir, nextConfig: { cacheHandler, images: { customCacheHandler } } })
+    await handler.close()
+    const warned = warn.mock.calls.map((call) => call.arguments[0])
+    warn.mock.resetCalls()
+    return warned
+  }
+  const warned = await open('/app/own-handler.js', true)
+  assert.equal(warned.length, 1)
+  assert.match(warned[0], /own-handler\.js.*cache\/images instead/)
+  assert.deepEqual(await open('/app/own-handler.js', false), [])
+  const ours = path
+    .resolve(import.meta.dirname, '../lib/cache-handler.js')
+    .replace(/^.*(?=\/lib\/)/, '/node_modules/unsharp')
+  assert.deepEqual(await open(ours, true), [], 'unsharp/cache-handler keeps them in the same place')
+})
+
 test('functions, undefined and URLs in the config are understood', async () => {
   const handler = await createImageHandler({
     dir,

@@ -1,5 +1,8 @@
 // Checked by `tsc --strict` and never run: the declarations say what the package does.
 import { createServer } from 'node:http'
+import CacheHandler from 'unsharp/cache-handler'
+import { withUnsharp } from 'unsharp/next'
+import sharp from 'unsharp/sharp'
 import {
   createImageHandler,
   type ImageHandler,
@@ -72,3 +75,42 @@ if (error instanceof UnsharpError && error.code === 'ERR_UNSHARP_DECODE') {
 }
 // @ts-expect-error no such code
 if (error instanceof UnsharpError && error.code === 'ERR_UNSHARP_NOPE') throw error
+
+interface NextConfig {
+  images?: { formats?: string[] }
+  cacheHandler?: string
+}
+const config: NextConfig = { images: { formats: ['image/avif'] } }
+const wrapped: NextConfig = withUnsharp(config, { cacheHandler: true, excludeSharp: false })
+const configFunction: (phase: string) => Promise<NextConfig> = withUnsharp(async (_phase: string) => wrapped)
+await configFunction('phase-production-build')
+withUnsharp()
+// @ts-expect-error no such option
+withUnsharp(config, { store: 's3://bucket' })
+
+const Composed = CacheHandler.delegateTo(() => import('../index.js'), { images: false })
+await new Composed({}).get('key', { kind: 'PAGES' })
+const image: sharp.Sharp = sharp(input, { limitInputPixels: false, sequentialRead: true, failOn: 'warning' })
+const made: Buffer = await image
+  .timeout({ seconds: 7 })
+  .rotate()
+  .resize(640, undefined, { withoutEnlargement: true })
+  .avif({ quality: 47, effort: 3 })
+  .toBuffer()
+const { format, width }: sharp.Metadata = await sharp(made).metadata()
+sharp.block({ operation: ['VipsForeignLoad'] })
+const threads: number = sharp.concurrency(2)
+const named: typeof sharp = sharp.default
+named(made)
+  .resize(threads + width)
+  .png()
+  .webp({ quality: 75 })
+  .jpeg({ quality: 75, mozjpeg: true, progressive: true })
+format.at(0)
+
+// @ts-expect-error not a call of Next
+image.blur(3)
+// @ts-expect-error nor is this option
+image.webp({ lossless: true })
+// @ts-expect-error a path is not an input
+sharp('photo.jpg')

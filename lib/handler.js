@@ -2,6 +2,7 @@
 'use strict'
 
 const path = require('node:path')
+const { KEEPS_IMAGES } = require('./compose-handler.js')
 const { UnsharpError, invalidOption } = require('./errors.js')
 const { localFetch } = require('./local-fetch.js')
 const native = require('./native.js')
@@ -10,9 +11,10 @@ const { bool, integer, object, oneOf, refuseUnknown, text } = require('./options
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 /** @typedef {import('node:net').Socket} Socket */
+/** @typedef {{ socket: Socket, method: string | undefined }} Client */
 
 const KNOWN = [
-  ...['dir', 'nextConfig', 'handle', 'origin', 'dev'],
+  ...['dir', 'nextConfig', 'handle', 'origin', 'dev', 'strict'],
   ...['memoryBytes', 'concurrency', 'memoryBudgetBytes', 'maxQueue'],
   ...['logger', 'logLevel', 'logFormat'],
 ]
@@ -35,13 +37,14 @@ async function createImageHandler(given) {
   refuseUnknown(options, 'createImageHandler()', KNOWN)
   const dir = path.resolve(text('dir', options.dir) ?? '.')
   const { handle } = options
+  const strict = bool('strict', options.strict)
   if (handle !== undefined && typeof handle !== 'function') {
     throw invalidOption('handle must be a function, such as what app.getRequestHandler() returns')
   }
 
-  /** @type {Map<number, Socket>} the sockets of requests whose answer is not made yet, by token */
+  /** @type {Map<number, Client>} who asked, of requests whose answer is not made yet, by token */
   const running = new Map()
-  /** @type {Map<number, Socket>} and of those whose stale answer is out, while the refresh behind it still needs one */
+  /** @type {Map<number, Client>} and of those whose stale answer is out, while the refresh behind it still needs it */
   const refreshing = new Map()
   const fetchThroughApp = handle && localFetch(dir, /** @type {import('../index.d.ts').RequestHandler} */ (handle))
   const handler = openNative(
@@ -50,6 +53,7 @@ async function createImageHandler(given) {
       config: serializeConfig(options.nextConfig),
       origin: origin(options.origin),
       dev: bool('dev', options.dev),
+      strict,
       memoryBytes: integer('memoryBytes', options.memoryBytes, 0, Number.MAX_SAFE_INTEGER),
       concurrency: integer('concurrency', options.concurrency, 1, 1024),
       memoryBudgetBytes: integer('memoryBudgetBytes', options.memoryBudgetBytes, 1, Number.MAX_SAFE_INTEGER),
@@ -63,16 +67,24 @@ async function createImageHandler(given) {
     },
     fetchThroughApp &&
       ((href, token, id) => {
-        const socket = running.get(token) ?? refreshing.get(token)
+        const client = running.get(token) ?? refreshing.get(token)
         running.delete(token)
         refreshing.delete(token)
-        fetchThroughApp(href, socket, handler.maxBodyBytes).then(
+        fetchThroughApp(href, { ...client, maxBytes: handler.maxBodyBytes }).then(
           (answer) => handler.settleLocal(id, answer),
           (cause) => handler.settleLocal(id, cause instanceof Error ? cause.message : String(cause)),
         )
       }),
     logger(options.logger),
   )
+
+  const cacheHandler = handler.imageCacheHandler
+  if (cacheHandler && !KEEPS_IMAGES.test(cacheHandler)) {
+    console.warn(
+      `unsharp: images.customCacheHandler asks for images in ${cacheHandler}. createImageHandler() keeps them in memory ` +
+        'and in <distDir>/cache/images instead; everything else stays with your cacheHandler.',
+    )
+  }
 
   let lastToken = 0
   /** @param {IncomingMessage} req @param {ServerResponse} res @returns {Promise<boolean>} */
@@ -83,7 +95,9 @@ async function createImageHandler(given) {
     // The addon holds it in 32 bits. No request lives long enough to meet its number again.
     lastToken = (lastToken + 1) >>> 0
     const token = lastToken
-    running.set(token, req.socket)
+    // Next hands on the method, so that the first POST for a file fails; a picture is fetched with GET.
+    const client = { socket: req.socket, method: strict && req.method !== 'HEAD' ? req.method : 'GET' }
+    running.set(token, client)
     try {
       const answer = await handler.handle({
         method: req.method ?? 'GET',
@@ -96,7 +110,7 @@ async function createImageHandler(given) {
         token,
         origin: serverOrigin(req.socket),
       })
-      if (answer.revalidating && running.has(token)) keepForRefresh(refreshing, token, req.socket)
+      if (answer.revalidating && running.has(token)) keepForRefresh(refreshing, token, client)
       respond(req, res, answer)
     } catch (cause) {
       fail(res, cause)
@@ -136,6 +150,7 @@ function logger(value) {
   return (level, event, message, fields) => {
     const method = /** @type {keyof import('../index.d.ts').Logger} */ (level)
     try {
+      /** @type {import('../index.d.ts').Logger} */
       given[method](message, { event, ...JSON.parse(fields) })
     } catch (cause) {
       // Thrown on, it would end the process in place of a line in the log.
@@ -217,10 +232,12 @@ function serverOrigin({ encrypted, localAddress, localPort }) {
 function respond(req, res, { body, headers, status }) {
   // The client has gone: nothing can be written any more, and nothing needs to be.
   if (res.destroyed) return
-  res.statusCode = status
   for (let at = 0; at + 1 < headers.length; at += 2) {
     res.setHeader(/** @type {string} */ (headers[at]), /** @type {string} */ (headers[at + 1]))
   }
+  // The head goes first: with the body at hand Node would announce the length where Next announces none, and garble a
+  // file name beyond ASCII (Node 20 to 24 encode Content-Disposition twice then).
+  res.writeHead(status)
   if (req.method === 'HEAD' || body.length === 0) res.end()
   else res.end(body)
 }
@@ -242,12 +259,12 @@ function fail(res, cause) {
 /**
  * A refresh of a remote source never asks for its socket, so the oldest give way.
  *
- * @param {Map<number, Socket>} refreshing
+ * @param {Map<number, Client>} refreshing
  * @param {number} token
- * @param {Socket} socket
+ * @param {Client} client
  */
-function keepForRefresh(refreshing, token, socket) {
-  refreshing.set(token, socket)
+function keepForRefresh(refreshing, token, client) {
+  refreshing.set(token, client)
   for (const oldest of refreshing.keys()) {
     if (refreshing.size <= MAX_REFRESHING) return
     refreshing.delete(oldest)

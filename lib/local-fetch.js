@@ -14,16 +14,16 @@ const { invalidOption } = require('./errors.js')
  *
  * @param {string} dir the Next app
  * @param {import('../index.d.ts').RequestHandler} handle what app.getRequestHandler() returns
- * @returns {(href: string, socket: Socket | undefined, maxBytes: number) => Promise<LocalAnswer>}
+ * @returns {(href: string, options: { socket?: Socket, method?: string, maxBytes: number }) => Promise<LocalAnswer>}
  */
 function localFetch(dir, handle) {
   const { MockedRequest, MockedResponse } = loadMocks(dir)
 
-  return async (href, socket, maxBytes) => {
+  return async (href, { socket, method = 'GET', maxBytes }) => {
     // The request carries the client's socket: an external rewrite asks it for protocol and address. It carries no
     // header of the client, so that nobody's cookies decide what is cached for all. The response has no socket:
     // with one, a client that disconnects would leave the transfer unfinished and everyone else waiting.
-    const request = new MockedRequest({ url: href, method: 'GET', headers: {}, socket })
+    const request = new MockedRequest({ url: href, method, headers: {}, socket })
     const response = new MockedResponse({ maximumResponseBody: maxBytes })
     const streamed = response.hasStreamed
     const handled = (async () => {

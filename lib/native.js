@@ -68,12 +68,13 @@ function loadNative() {
     .map((cause) => (cause instanceof Error ? cause : new Error(String(cause))))
     .filter((cause) => !('code' in cause && cause.code === 'MODULE_NOT_FOUND'))
     .map((cause) => `\n  ${cause.message}`)
-    .join('')
   const error = new Error(
-    `unsharp has no native addon for ${platform} (Node ${process.version}). ${looked}${reasons}\n${fix}`,
+    `unsharp has no native addon for ${platform} (Node ${process.version}). ${looked}${reasons.join('')}\n${fix}`,
     { cause: causes },
   )
-  throw Object.assign(error, { code: 'ERR_UNSHARP_NO_ADDON' })
+  // Next, like many others, takes the first code for a package that is not installed, and everything else for a defect.
+  const isMissing = reasons.length === 0
+  throw Object.assign(error, { code: isMissing ? 'MODULE_NOT_FOUND' : 'ERR_UNSHARP_NO_ADDON' })
 }
 
 module.exports = loadNative()

@@ -130,15 +130,6 @@ function optimizeOptions(value) {
 }
 
 module.exports = {
-  abortSignal,
-  bool,
-  imageBytes,
-  integer,
-  limits,
-  object,
-  oneOf,
-  optimizeOptions,
-  refuseUnknown,
-  show,
-  text,
+  ...{ abortSignal, bool, imageBytes, integer, limits, object, oneOf },
+  ...{ optimizeOptions, refuseUnknown, show, text },
 }

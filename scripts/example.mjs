@@ -11,7 +11,7 @@ export const example = path.join(root, 'examples/next')
 export const testApp = path.join(root, '__test__/next')
 
 /** What is made, not written; and `server.mjs` with its scripts, which `next build` does not read. */
-const NOT_BUILT_FROM = ['node_modules', '.next', 'next-env.d.ts', 'scripts', 'server.mjs', 'README.md']
+const NOT_BUILT_FROM = ['node_modules', '.next', '.parity', 'next-env.d.ts', 'scripts', 'server.mjs', 'README.md']
 
 /** When the newest of the files that an app is built from was changed, ms. */
 function changed(folder) {

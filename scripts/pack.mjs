@@ -1,4 +1,4 @@
-// Packs what gets published: the main package and the one with this platform's addon, as tarballs.
+// Packs what gets published: the main package, the one with this platform's addon, and the alias for sharp.
 //
 //   node scripts/pack.mjs [folder]      default: dist
 //
@@ -47,14 +47,27 @@ function stagePlatform(stage, platform) {
   for (const name of files) copyFileSync(path.join(root, name), path.join(stage, name))
 }
 
+/** The package that takes the name of sharp. */
+function stageAlias(stage) {
+  const folder = path.join(root, 'npm/sharp')
+  const { dependencies, files } = readJson(path.join(folder, 'package.json'))
+  const wanted = readJson(path.join(root, 'package.json')).version
+  if (dependencies.unsharp !== wanted)
+    stop(`npm/sharp depends on unsharp ${dependencies.unsharp}, and this is ${wanted}.`)
+  for (const name of ['package.json', 'README.md', ...files]) {
+    const isLicence = name.startsWith('LICENSE')
+    copyFileSync(path.join(isLicence ? root : folder, name), path.join(stage, name))
+  }
+}
+
 /**
  * @param {string} destination where the tarballs go
  * @param {string} platform a folder under npm/, whose addon has been built
- * @returns {string[]} the paths of the tarballs: the main package's and the platform's
+ * @returns {string[]} the paths of the tarballs: the main package's, the platform's, and the alias's
  */
 export function pack(destination, platform) {
   mkdirSync(destination, { recursive: true })
-  return [stageMain, (stage) => stagePlatform(stage, platform)].map((fill) => {
+  return [stageMain, (stage) => stagePlatform(stage, platform), stageAlias].map((fill) => {
     const stage = mkdtempSync(path.join(tmpdir(), 'unsharp-pack-'))
     fill(stage)
     const tarball = npmPack(stage, destination)

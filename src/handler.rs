@@ -18,13 +18,12 @@ use bytes::Bytes;
 pub use incoming::{AppAnswer, AppFetch, HandlerOptions, Incoming, LocalSource};
 
 use crate::blur;
-use crate::cache::filesystem::Filesystem;
-use crate::cache::memory::Memory;
-use crate::cache::{Entry, VariantStore};
+use crate::cache::Entry;
+use crate::cache::tiers::Tiers;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::flight::{Flights, Role};
-use crate::image::{EncodeOptions, Format, Limits, Options, OutputFormat, format};
+use crate::image::{EncodeOptions, Format, Limits, Options, OutputFormat, SharpRules, format};
 use crate::key::CacheKey;
 use crate::log::Logger;
 use crate::negotiate;
@@ -41,17 +40,12 @@ pub struct Handler {
     limits: Limits,
     max_queue: usize,
     /// `None` when the config forbids keeping variants: then every answer is a MISS, as in Next.
-    cache: Option<Cache>,
+    cache: Option<Tiers>,
     flights: Flights<Arc<Entry>>,
     remote: Remote,
     pool: Pool,
     counters: Arc<Counters>,
     logger: Logger,
-}
-
-struct Cache {
-    memory: Memory,
-    disk: Arc<Filesystem>,
 }
 
 impl Handler {
@@ -68,12 +62,9 @@ impl Handler {
             ..RemoteOptions::default()
         })?;
         let keeps = config.is_flush_to_disk && images.maximum_disk_cache_size_bytes != Some(0);
-        let cache = keeps.then(|| Cache {
-            memory: Memory::new(options.memory_bytes),
-            disk: Arc::new(Filesystem::open(
-                options.dir.join(&config.dist_dir).join("cache/images"),
-                images.maximum_disk_cache_size_bytes,
-            )),
+        let cache = keeps.then(|| {
+            let dir = options.dir.join(&config.dist_dir).join("cache/images");
+            Tiers::open(dir, images.maximum_disk_cache_size_bytes, options.memory_bytes)
         });
         let limits = Limits {
             max_pixels: config.img_opt.max_input_pixels.unwrap_or(u64::MAX),
@@ -107,8 +98,8 @@ impl Handler {
             Ok(request) => request,
             Err(error) => return Some(self.refuse_request(incoming, &error)),
         };
-        let entry = self.cache.as_ref()?.memory.get(&cache_key(&request))?;
-        if entry.is_stale(now_ms()) || response::takes_compression(&entry.extension, &self.config) {
+        let entry = self.cache.as_ref()?.hot(&cache_key(&request), now_ms())?;
+        if response::takes_compression(&entry.extension, &self.config) {
             return None;
         }
         Some(self.found(&request, incoming, &entry, CacheStatus::Hit))
@@ -151,7 +142,7 @@ impl Handler {
                 }
                 self.found(&request, incoming, &entry, CacheStatus::Miss)
             }
-            (_, Err(error)) => self.refuse(&error),
+            (_, Err(error)) => self.refuse(incoming, &error),
         }
     }
 
@@ -159,6 +150,13 @@ impl Handler {
     #[must_use]
     pub fn max_body_bytes(&self) -> u64 {
         self.limits.max_bytes
+    }
+
+    /// The app's `cacheHandler`, if its config wants variants kept there (`images.customCacheHandler`). This handler
+    /// keeps them itself, which whoever runs it should know.
+    #[must_use]
+    pub fn image_cache_handler(&self) -> Option<&str> {
+        self.config.cache_handler.as_deref().filter(|_| self.config.images.custom_cache_handler)
     }
 
     /// Waits for all work that has begun, the refreshes behind stale answers included.
@@ -169,8 +167,7 @@ impl Handler {
     /// What has happened since the start, and what is going on now.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let (memory_entries, memory_bytes) =
-            self.cache.as_ref().map_or((0, 0), |cache| (cache.memory.len() as u64, cache.memory.bytes()));
+        let (memory_entries, memory_bytes) = self.cache.as_ref().map_or((0, 0), Tiers::in_memory);
         self.counters.snapshot(self.pool.stats(), memory_entries, memory_bytes)
     }
 
@@ -178,14 +175,14 @@ impl Handler {
         request::parse(split(&incoming.url).1, incoming.accept.as_deref(), &self.config)
     }
 
-    fn refuse(&self, error: &Error) -> Answer {
+    fn refuse(&self, incoming: &Incoming, error: &Error) -> Answer {
         self.counters.errors.add(1);
-        response::error(error)
+        response::error(error, incoming.method == "HEAD", &self.config)
     }
 
     fn refuse_request(&self, incoming: &Incoming, error: &Error) -> Answer {
         self.report_refused(&incoming.url, error);
-        self.refuse(error)
+        self.refuse(incoming, error)
     }
 
     fn found(
@@ -206,33 +203,17 @@ impl Handler {
             extension: &entry.extension,
             etag: &entry.etag,
             max_age_secs: entry.max_age_secs,
+            fallback: entry.fallback.as_deref(),
         };
         response::image(request, &variant, status, &incoming.conditionals(), &self.config)
     }
 
-    /// Memory, then disk. A stale entry in memory gives way to a newer one on disk, which a Next process or
-    /// another replica on the same folder may have written.
     async fn load(&self, key: &CacheKey) -> Option<Arc<Entry>> {
-        let cache = self.cache.as_ref()?;
-        let hot = cache.memory.get(key);
-        if hot.as_ref().is_some_and(|entry| !entry.is_stale(now_ms())) {
-            return hot;
+        let loaded = self.cache.as_ref()?.load(key, now_ms()).await;
+        if let Some(error) = loaded.failure {
+            self.store_failed(&error);
         }
-        let (disk, wanted) = (Arc::clone(&cache.disk), key.clone());
-        let stored = tokio::task::spawn_blocking(move || disk.load(&wanted)).await;
-        let stored = match stored {
-            Ok(Ok(Some(entry))) => Arc::new(entry),
-            Ok(Err(error)) => {
-                self.store_failed(&error);
-                return hot;
-            }
-            Ok(Ok(None)) | Err(_) => return hot,
-        };
-        if hot.as_ref().is_some_and(|hot| hot.expires_at_ms >= stored.expires_at_ms) {
-            return hot;
-        }
-        cache.memory.insert(key, Arc::clone(&stored));
-        Some(stored)
+        loaded.entry
     }
 
     /// Fetches and makes the variant anew; `previous` is what a stale answer was given from.
@@ -296,7 +277,7 @@ impl Handler {
 
     /// Upstream bytes to the variant: optimized, passed through by rule, or, when the optimizing fails, the
     /// upstream bytes as they are. The last kind carries the upstream's `ETag` as its own, so that it is made
-    /// anew at the next refresh.
+    /// anew at the next refresh, which comes soon; Next keeps it like every other.
     async fn convert(
         &self,
         request: &ImageRequest,
@@ -321,6 +302,7 @@ impl Handler {
             upstream_etag: upstream_etag.clone(),
             max_age_secs,
             expires_at_ms: self.expiry(max_age_secs),
+            fallback: None,
         };
         let Some(output) = negotiate::output(&request.mime, format) else {
             self.counters.bypassed.add(1);
@@ -335,15 +317,11 @@ impl Handler {
             height: None,
             format: Some(output.format),
             encode: EncodeOptions {
-                // Next asks sharp for a palette at every quality, 100 included; here 100 means true colour.
-                quality: if output.format == OutputFormat::Png {
-                    request.quality.min(99)
-                } else {
-                    request.quality
-                },
+                quality: quality(output, request.quality),
                 avif_engine: None,
-                mozjpeg: self.config.img_opt.mozjpeg,
+                mozjpeg: self.config.img_opt.mozjpeg && !output.has_defaults,
             },
+            sharp: SharpRules::default(),
         };
         match self.optimize(body.clone(), options).await {
             Ok(Outcome::Optimized(made)) => {
@@ -362,6 +340,7 @@ impl Handler {
                     upstream_etag,
                     max_age_secs,
                     expires_at_ms: self.expiry(max_age_secs),
+                    fallback: None,
                 })
             }
             Ok(Outcome::Bypass { .. }) => {
@@ -372,7 +351,16 @@ impl Handler {
             Err(error) => {
                 self.counters.fallbacks.add(1);
                 self.report_fallback(request, &body, &error);
-                Ok(unchanged(self.config.images.minimum_cache_ttl_secs))
+                let minimum_ttl = self.config.images.minimum_cache_ttl_secs;
+                if self.config.strict {
+                    return Ok(unchanged(minimum_ttl));
+                }
+                let max_age_secs = Entry::fallback_age_secs(minimum_ttl);
+                Ok(Entry {
+                    expires_at_ms: Entry::expiry_ms(now_ms(), max_age_secs, 0),
+                    fallback: Some(error.code().to_owned()),
+                    ..unchanged(max_age_secs)
+                })
             }
         }
     }
@@ -386,14 +374,11 @@ impl Handler {
         receiver.await.unwrap_or(Err(Error::Aborted))
     }
 
-    /// Into memory and onto disk. A store that fails costs speed only.
+    /// A store that fails costs speed only.
     async fn keep(&self, key: &CacheKey, entry: Entry) -> Arc<Entry> {
         let entry = Arc::new(entry);
         let Some(cache) = &self.cache else { return entry };
-        cache.memory.insert(key, Arc::clone(&entry));
-        let (disk, key, stored) = (Arc::clone(&cache.disk), key.clone(), Arc::clone(&entry));
-        let saved = tokio::task::spawn_blocking(move || disk.save(&key, &stored)).await;
-        if let Ok(Err(error)) = saved {
+        if let Err(error) = cache.save(key, Arc::clone(&entry)).await {
             self.store_failed(&error);
         }
         entry
@@ -406,6 +391,17 @@ impl Handler {
     fn store_failed(&self, error: &Error) {
         self.counters.store_errors.add(1);
         self.report_store_failed(error);
+    }
+}
+
+/// On Next's scale. Where Next names no encoder, sharp's defaults: 80, and PNG in true colour.
+fn quality(output: negotiate::Output, asked: u8) -> u8 {
+    match (output.format, output.has_defaults) {
+        (OutputFormat::Png, true) => 100,
+        (_, true) => 80,
+        // Next asks sharp for a palette at every quality, 100 included; here 100 means true colour.
+        (OutputFormat::Png, false) => asked.min(99),
+        (_, false) => asked,
     }
 }
 

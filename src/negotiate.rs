@@ -14,17 +14,21 @@ pub struct Output {
     pub format: OutputFormat,
     /// Extension of the label; [`content_type`] gives its type.
     pub extension: &'static str,
+    /// Next names no encoder to sharp: the image then has sharp's defaults, whatever quality was asked for.
+    pub has_defaults: bool,
 }
 
-/// The negotiated type, as it goes into the cache key; empty when the client names none of `formats`.
+/// The negotiated type, as it goes into the cache key; empty when the client names none of `formats`. `None` for a
+/// malformed header.
 ///
-/// A malformed header counts as one that names nothing. (Next answers 500 there.)
+/// Without `formats` the first type of the client counts, but only if it is an image: Next labels the image with any
+/// type that it knows, `text/html` too, and answers 500 for others.
 #[must_use]
-pub fn negotiate(accept: Option<&str>, formats: &[String]) -> String {
+pub fn negotiate(accept: Option<&str>, formats: &[String]) -> Option<String> {
     let accept = accept.unwrap_or_default();
-    let Some(ranges) = parse(accept) else { return String::new() };
-    let best = best(&ranges, formats).unwrap_or_default();
-    if accept.contains(&best) { best } else { String::new() }
+    let best = best(&parse(accept)?, formats).unwrap_or_default();
+    let is_image = !formats.is_empty() || extension(&best).is_some();
+    Some(if is_image && accept.contains(&best) { best } else { String::new() })
 }
 
 /// How a source of type `upstream` is encoded for the negotiated `mime`. `None` for what is never encoded: svg,
@@ -40,17 +44,17 @@ pub fn output(mime: &str, upstream: Format) -> Option<Output> {
         Format::Tiff => OutputFormat::Tiff,
         _ => return None,
     };
-    let (format, extension) = match mime {
+    let (format, extension, is_named) = match mime {
         // Without a match, webp and avif go down to what every client can show.
-        "" if matches!(source, OutputFormat::WebP | OutputFormat::Avif) => (OutputFormat::Jpeg, "jpeg"),
-        "" => (source, extension_of(source)),
-        "image/avif" => (OutputFormat::Avif, "avif"),
-        "image/webp" => (OutputFormat::WebP, "webp"),
-        "image/png" => (OutputFormat::Png, "png"),
-        "image/jpeg" => (OutputFormat::Jpeg, "jpeg"),
-        other => (source, extension(other).unwrap_or("bin")),
+        "" if matches!(source, OutputFormat::WebP | OutputFormat::Avif) => (OutputFormat::Jpeg, "jpeg", true),
+        "" => (source, extension_of(source), !matches!(source, OutputFormat::Gif | OutputFormat::Tiff)),
+        "image/avif" => (OutputFormat::Avif, "avif", true),
+        "image/webp" => (OutputFormat::WebP, "webp", true),
+        "image/png" => (OutputFormat::Png, "png", true),
+        "image/jpeg" => (OutputFormat::Jpeg, "jpeg", true),
+        other => (source, extension(other).unwrap_or("bin"), false),
     };
-    Some(Output { format, extension })
+    Some(Output { format, extension, has_defaults: !is_named })
 }
 
 fn extension_of(format: OutputFormat) -> &'static str {
@@ -267,7 +271,7 @@ mod tests {
 
     #[test]
     fn f1_f2_f3_f8_f9_the_accept_header_picks_among_the_configured_formats() {
-        let cases: [(Option<&str>, &[&str], &str); 14] = [
+        let cases: [(Option<&str>, &[&str], &str); 15] = [
             // F1: of equals avif comes first, whatever the order in either list.
             (Some("image/webp,image/avif"), &["webp", "avif"], "image/avif"),
             (Some("image/avif,image/webp,*/*"), &["avif", "webp"], "image/avif"),
@@ -286,39 +290,40 @@ mod tests {
             // F9
             (Some("image/webp,image/apng,image/*,*/*;q=0.8"), &[], "image/apng"),
             (Some("image/webp;v=1"), &["webp"], "image/webp;v=1"),
-            // Malformed: as if nothing were named.
-            (Some("image/webp,image/avif;q"), &["webp"], ""),
+            // F9: what is no image labels none.
+            (Some("text/html,*/*"), &[], ""),
+            (Some("*/*"), &[], ""),
         ];
         for (accept, names, expected) in cases {
-            assert_eq!(negotiate(accept, &formats(names)), expected, "{accept:?} of {names:?}");
+            let found = negotiate(accept, &formats(names));
+            assert_eq!(found.as_deref(), Some(expected), "{accept:?} of {names:?}");
         }
+        assert_eq!(negotiate(Some("image/webp,image/avif;q"), &formats(&["webp"])), None, "malformed");
     }
 
     #[test]
     fn f1_f4_f5_f6_f9_the_output_follows_the_type_and_then_the_source() {
         let cases = [
-            ("image/avif", Format::Jpeg, OutputFormat::Avif, "avif"),
-            ("image/webp", Format::Avif, OutputFormat::WebP, "webp"),
-            // F4: labelled as asked, encoded like the source.
-            ("image/webp;v=1", Format::Png, OutputFormat::Png, "webp"),
+            ("image/avif", Format::Jpeg, OutputFormat::Avif, "avif", false),
+            ("image/webp", Format::Avif, OutputFormat::WebP, "webp", false),
+            // F4: labelled as asked, encoded like the source, by sharp's defaults.
+            ("image/webp;v=1", Format::Png, OutputFormat::Png, "webp", true),
             // F5
-            ("", Format::Jpeg, OutputFormat::Jpeg, "jpeg"),
-            ("", Format::Png, OutputFormat::Png, "png"),
-            ("", Format::Gif, OutputFormat::Gif, "gif"),
-            ("", Format::Tiff, OutputFormat::Tiff, "tiff"),
+            ("", Format::Jpeg, OutputFormat::Jpeg, "jpeg", false),
+            ("", Format::Png, OutputFormat::Png, "png", false),
+            ("", Format::Gif, OutputFormat::Gif, "gif", true),
+            ("", Format::Tiff, OutputFormat::Tiff, "tiff", true),
             // F6
-            ("", Format::WebP, OutputFormat::Jpeg, "jpeg"),
-            ("", Format::Avif, OutputFormat::Jpeg, "jpeg"),
+            ("", Format::WebP, OutputFormat::Jpeg, "jpeg", false),
+            ("", Format::Avif, OutputFormat::Jpeg, "jpeg", false),
             // F9
-            ("image/apng", Format::WebP, OutputFormat::WebP, "apng"),
-            ("image/*", Format::Jpeg, OutputFormat::Jpeg, "bin"),
-            ("text/html", Format::Jpeg, OutputFormat::Jpeg, "bin"),
-            ("image/png", Format::Jpeg, OutputFormat::Png, "png"),
+            ("image/apng", Format::WebP, OutputFormat::WebP, "apng", true),
+            ("image/png", Format::Jpeg, OutputFormat::Png, "png", false),
         ];
-        for (mime, upstream, format, extension) in cases {
+        for (mime, upstream, format, extension, has_defaults) in cases {
             assert_eq!(
                 output(mime, upstream),
-                Some(Output { format, extension }),
+                Some(Output { format, extension, has_defaults }),
                 "{mime} from {upstream:?}"
             );
         }

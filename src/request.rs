@@ -55,7 +55,8 @@ pub fn is_endpoint(path: &str, config: &Config) -> bool {
 ///
 /// # Errors
 /// [`Error::InvalidRequest`] and [`Error::NotAllowed`] with Next's texts, the first that applies in Next's order;
-/// [`Error::Upstream`] for a relative url whose percent escapes can't be decoded, which Next answers with 500.
+/// when `config.strict`, [`Error::Upstream`] for what makes Next throw: malformed percent escapes in a relative url, and a
+/// malformed Accept header.
 pub fn parse(query: &str, accept: Option<&str>, config: &Config) -> Result<ImageRequest> {
     if config.output == Some(BuildOutput::Export) {
         return Err(refused("Bad Request"));
@@ -74,6 +75,12 @@ pub fn parse(query: &str, accept: Option<&str>, config: &Config) -> Result<Image
     }
     let width = allowed_width(&width, config)?;
     let quality = allowed_quality(&quality, config)?;
+    let mime = match negotiate(accept, &config.images.formats) {
+        Some(mime) => mime,
+        None if config.strict => return Err(Error::Upstream(format!("malformed Accept header {accept:?}"))),
+        // As if it named no format.
+        None => String::new(),
+    };
     let is_static_media = ["/_next/static/media", "/_next/static/immutable/media"].iter().any(|folder| {
         url.strip_prefix(config.base_path.as_str()).is_some_and(|path| path.starts_with(folder))
     });
@@ -82,7 +89,7 @@ pub fn parse(query: &str, accept: Option<&str>, config: &Config) -> Result<Image
         is_absolute,
         width,
         quality,
-        mime: negotiate(accept, &config.images.formats),
+        mime,
         is_static_media,
         is_blur: config.dev && width <= BLUR_WIDTH_PX && quality == BLUR_QUALITY,
     })
@@ -127,11 +134,17 @@ fn source(url: &str, config: &Config) -> Result<(String, bool)> {
 }
 
 fn check_local(url: &str, config: &Config) -> Result<()> {
+    let invalid = || refused("\"url\" parameter is invalid");
     // `/\` makes a URL parser see another host, and may leave it with nothing to parse.
     let base = Url::parse("http://n").expect("a constant");
-    let parsed = base.join(url).map_err(|_| refused("\"url\" parameter is invalid"))?;
-    let path = decode_uri_component(parsed.path())
-        .ok_or_else(|| Error::Upstream(format!("malformed percent escape in {url:?}")))?;
+    let parsed = base.join(url).map_err(|_| invalid())?;
+    let path = decode_uri_component(parsed.path()).ok_or_else(|| {
+        if config.strict {
+            Error::Upstream(format!("malformed percent escape in {url:?}"))
+        } else {
+            invalid()
+        }
+    })?;
     let endpoint = "/_next/image";
     let is_recursive = path
         .match_indices(endpoint)
@@ -236,11 +249,30 @@ mod tests {
     }
 
     #[test]
-    fn p10_a_malformed_escape_in_a_path_is_a_server_error_as_in_next() {
+    fn p10_a_path_that_can_not_be_read_is_invalid_and_a_server_error_where_next_is_followed() {
+        let strict = Config { strict: true, ..Config::default() };
         for url in ["/a%25zz", "/a%25", "/a%25ff"] {
-            let error = parse(&format!("url={url}&w=640&q=75"), None, &Config::default()).unwrap_err();
+            let query = format!("url={url}&w=640&q=75");
+            let error = parse(&query, None, &Config::default()).unwrap_err();
+            assert_eq!(
+                (error.status(), error.public_message()),
+                (400, "\"url\" parameter is invalid"),
+                "{url}"
+            );
+            let error = parse(&query, None, &strict).unwrap_err();
             assert_eq!((error.status(), error.public_message()), (500, "Internal Server Error"), "{url}");
         }
+    }
+
+    #[test]
+    fn a_malformed_accept_header_names_no_format_and_is_a_server_error_where_next_is_followed() {
+        let query = "url=/a.jpg&w=640&q=75";
+        let accept = Some("image/webp;q");
+        assert_eq!(parse(query, accept, &Config::default()).unwrap().mime, "");
+        let strict = Config { strict: true, ..Config::default() };
+        assert_eq!(parse(query, accept, &strict).unwrap_err().status(), 500);
+        // What is wrong with the query is said first.
+        assert_eq!(parse("url=/a.jpg&w=640", accept, &strict).unwrap_err().status(), 400);
     }
 
     #[test]

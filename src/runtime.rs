@@ -12,7 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
-use crate::image::{Format, Header, Inspected, Limits, Optimized, Options, Progress, inspect};
+use crate::image::{
+    Format, Header, Inspected, Limits, Optimized, Options, Progress, inspect, inspect_to_draw, svg,
+};
 
 /// How much may run and wait at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,7 +198,7 @@ impl Pool {
         done: impl FnOnce(Result<Outcome>) + Send + 'static,
     ) -> CancelHandle {
         self.spawn(
-            move |budget| match inspect(&input, &limits)? {
+            move |budget| match header(&input, &limits, options.sharp.draw)? {
                 Inspected::Bypass { format, header } => Ok(Outcome::Bypass { format, header, input }),
                 Inspected::Image(job) => {
                     let _grant = budget.wait_for(job.memory_bytes(&options))?;
@@ -208,14 +210,15 @@ impl Pool {
         )
     }
 
-    /// Queues the reading of one header, for `metadata()`.
+    /// Queues the reading of one header, for `metadata()`; `draw` as in [`crate::image::SharpRules`].
     pub fn inspect(
         &self,
         input: impl AsRef<[u8]> + Send + 'static,
         limits: Limits,
+        draw: bool,
         done: impl FnOnce(Result<Inspected>) + Send + 'static,
     ) -> CancelHandle {
-        self.spawn(move |_| inspect(input.as_ref(), &limits), done)
+        self.spawn(move |_| header(input.as_ref(), &limits, draw), done)
     }
 
     fn spawn<T>(
@@ -238,7 +241,10 @@ impl Pool {
             state.threads += 1;
             let shared = Arc::clone(&self.shared);
             let name = format!("unsharp-{}", state.threads);
-            let started = std::thread::Builder::new().name(name).spawn(move || serve(&shared));
+            let started = std::thread::Builder::new()
+                .name(name)
+                .stack_size(svg::STACK_BYTES)
+                .spawn(move || serve(&shared));
             if started.is_err() {
                 state.threads -= 1;
             }
@@ -255,6 +261,10 @@ impl Pool {
         drop(state);
         self.shared.task_came.notify_one();
     }
+}
+
+fn header(input: &[u8], limits: &Limits, draw: bool) -> Result<Inspected> {
+    if draw { inspect_to_draw(input, limits).map(Inspected::Image) } else { inspect(input, limits) }
 }
 
 /// Runs one job and turns a panic into an error: hostile bytes that trip a codec must not take the process down.

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use unsharp::config::Config;
 use unsharp::key::CacheKey;
-use unsharp::negotiate::negotiate;
+use unsharp::negotiate::{extension, negotiate};
 use unsharp::{request, response};
 
 fn fixture() -> Value {
@@ -45,10 +45,14 @@ fn requests_are_judged_as_by_next() {
     for row in rows(&fixture, "requests") {
         let mut config = configs[usize::try_from(row[0].as_u64().unwrap()).unwrap()].clone();
         config.dev = row[1].as_bool().unwrap();
+        config.strict = true;
         let found = outcome(row[2].as_str().unwrap(), row[3].as_str(), &config);
         // A url that Next's parser chokes on gets the 400 page of the app there, and a message here.
         let is_choked = row[4]["status"] == 400 && found == json!("\"url\" parameter is invalid");
-        if found != row[4] && !is_choked {
+        // Without formats Next takes any type of the client for a label; here it must be an image.
+        let is_no_image = |mime: &str| !mime.is_empty() && extension(mime).is_none();
+        let is_unlabelled = row[4][3].as_str().is_some_and(is_no_image) && found[3] == "";
+        if found != row[4] && !is_choked && !is_unlabelled {
             differences.push(format!("{row}\n  found {found}"));
         }
     }
@@ -62,8 +66,11 @@ fn accept_headers_are_negotiated_as_by_next() {
     let mut differences = Vec::new();
     for row in rows(&fixture, "accepts") {
         for (at, formats) in lists.iter().enumerate() {
-            let found = negotiate(row[0].as_str(), formats);
-            if row[at + 1] != found {
+            let found = negotiate(row[0].as_str(), formats).unwrap_or_default();
+            // As above.
+            let is_no_image = formats.is_empty() && extension(row[at + 1].as_str().unwrap()).is_none();
+            let expected = if is_no_image { "" } else { row[at + 1].as_str().unwrap() };
+            if expected != found {
                 differences.push(format!(
                     "{} with {formats:?}: Next says {}, we say {found:?}",
                     row[0],

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::bindgen_prelude::{Buffer, Either, FnArgs, Function, Object, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -12,6 +12,7 @@ use napi::{Env, Result, Status};
 use napi_derive::napi;
 use tokio::sync::oneshot;
 
+use super::io;
 use super::values::js_error;
 use crate::config::Config;
 use crate::error::Error;
@@ -20,21 +21,6 @@ use crate::log::{Format, Level, Logger, Record, Sink};
 use crate::response::Answer;
 use crate::runtime::{PoolOptions, pool};
 use crate::upstream::local::LocalAnswer;
-
-/// The threads that wait for files and the network. They do no image work, and they keep no process alive.
-fn io() -> std::io::Result<&'static tokio::runtime::Runtime> {
-    static IO: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    if let Some(runtime) = IO.get() {
-        return Ok(runtime);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .max_blocking_threads(32)
-        .thread_name("unsharp-io")
-        .enable_all()
-        .build()?;
-    Ok(IO.get_or_init(|| runtime))
-}
 
 /// Options of the handler.
 #[napi(object)]
@@ -45,6 +31,8 @@ pub struct NativeHandlerOptions {
     pub config: Option<String>,
     /// `next dev` rules
     pub dev: Option<bool>,
+    /// Next's own answers also where they are defects
+    pub strict: Option<bool>,
     /// where relative urls are fetched from; absent, the app itself or the request's own server
     pub origin: Option<String>,
     /// bytes of hot variants kept in memory
@@ -227,6 +215,13 @@ impl NativeHandler {
         self.handler.max_body_bytes() as f64
     }
 
+    /// The app's `cacheHandler`, if its config wants variants kept there, which this handler does not do.
+    #[napi(getter)]
+    #[must_use]
+    pub fn image_cache_handler(&self) -> Option<String> {
+        self.handler.image_cache_handler().map(str::to_owned)
+    }
+
     /// Whether the url (path and query) is for this handler.
     #[napi]
     #[must_use]
@@ -261,7 +256,7 @@ impl NativeHandler {
         if let Some(answer) = self.handler.answer_hot(&incoming) {
             return Ok(Either::A(answer.into()));
         }
-        let runtime = io().map_err(|error| napi::Error::from_reason(format!("no I/O threads: {error}")))?;
+        let runtime = io()?;
         let (deferred, promise) = env.create_deferred()?;
         let handler = Arc::clone(&self.handler);
         runtime.spawn(async move {
@@ -305,7 +300,7 @@ impl NativeHandler {
     /// When no promise can be made.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn drain<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
-        let runtime = io().map_err(|error| napi::Error::from_reason(format!("no I/O threads: {error}")))?;
+        let runtime = io()?;
         let (deferred, promise) = env.create_deferred()?;
         let handler = Arc::clone(&self.handler);
         runtime.spawn(async move {
@@ -344,6 +339,7 @@ fn build(options: NativeHandlerOptions, logger: Logger) -> crate::Result<Handler
         None => Config::from_build(&dir)?,
     };
     config.dev = options.dev.unwrap_or(false);
+    config.strict = options.strict.unwrap_or(false);
 
     let mut pool_options = pool().options();
     if let Some(concurrency) = options.concurrency {
@@ -367,8 +363,7 @@ fn build(options: NativeHandlerOptions, logger: Logger) -> crate::Result<Handler
     handler_options.extra_ca_certs = options.extra_ca_certs.map(PathBuf::from);
     handler_options.ca_certs_pem = options.ca_certs.map(String::into_bytes);
     // The HTTP client's connections belong to the runtime that they are made on.
-    let runtime =
-        io().map_err(|error| Error::InvalidOption(format!("no I/O threads can be started: {error}")))?;
+    let runtime = io().map_err(|error| Error::InvalidOption(error.to_string()))?;
     let _inside = runtime.enter();
     Handler::new(config, &handler_options, pool().clone())
 }

@@ -2,16 +2,17 @@
 //! the pool or the runtime, and settle a promise with the outcome.
 
 mod handler;
+mod store;
 mod values;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi::{Env, JsDeferred, Result};
 use napi_derive::napi;
 
-use crate::runtime::{CancelHandle, pool};
+use crate::runtime::{CancelHandle, PoolOptions, pool};
 use values::{NativeLimits, NativeMetadata, NativeOptimizeOptions, NativeOptimized, js_error, metadata_of};
 
 /// Gives up the `optimize()` call that it was passed to.
@@ -81,15 +82,21 @@ pub fn optimize<'env>(
     Ok(promise)
 }
 
-/// Reads one image's header on the pool, without decoding it.
+/// Reads one image's header on the pool, without decoding it. With `draw`, that of an SVG too, and what can't be
+/// drawn is an error.
 ///
 /// # Errors
 /// Rejects with an Error that carries `code` and `status`.
 #[napi(ts_return_type = "Promise<NativeMetadata>")]
-pub fn metadata<'env>(env: &'env Env, input: &[u8], limits: Option<NativeLimits>) -> Result<Object<'env>> {
+pub fn metadata<'env>(
+    env: &'env Env,
+    input: &[u8],
+    limits: Option<NativeLimits>,
+    draw: Option<bool>,
+) -> Result<Object<'env>> {
     let (deferred, promise) = env.create_deferred()?;
     let limits = limits.unwrap_or_default().read();
-    pool().inspect(input.to_vec(), limits, move |inspected| {
+    pool().inspect(input.to_vec(), limits, draw.unwrap_or(false), move |inspected| {
         let settled: crate::Result<NativeMetadata> = inspected.map(|inspected| metadata_of(&inspected));
         settle(deferred, settled);
     });
@@ -103,6 +110,21 @@ fn settle<T: ToNapiValue + 'static>(deferred: Deferred<T>, outcome: crate::Resul
     deferred.resolve(Box::new(move |env| outcome.map_err(|error| js_error(env, &error))));
 }
 
+/// How many images may be in work at once.
+#[napi]
+#[must_use]
+pub fn concurrency() -> u32 {
+    u32::try_from(pool().options().concurrency).unwrap_or(u32::MAX)
+}
+
+/// Changes it: from 1 to as many as this process has CPUs, which is the default. What runs already is not touched.
+#[napi]
+pub fn set_concurrency(images: u32) {
+    let most = PoolOptions::default().concurrency;
+    let concurrency = (images as usize).clamp(1, most);
+    pool().configure(PoolOptions { concurrency, ..pool().options() });
+}
+
 /// The versions of the addon and of the AVIF engine that it uses unless told otherwise.
 #[napi]
 #[must_use]
@@ -111,4 +133,20 @@ pub fn versions() -> HashMap<&'static str, String> {
         ("unsharp", env!("CARGO_PKG_VERSION").to_owned()),
         ("avif", crate::image::encode::avif::engine_version()),
     ])
+}
+
+/// The threads that wait for files and the network. They do no image work, and they keep no process alive.
+fn io() -> Result<&'static tokio::runtime::Runtime> {
+    static IO: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    if let Some(runtime) = IO.get() {
+        return Ok(runtime);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(32)
+        .thread_name("unsharp-io")
+        .enable_all()
+        .build()
+        .map_err(|error| napi::Error::from_reason(format!("no I/O threads can be started: {error}")))?;
+    Ok(IO.get_or_init(|| runtime))
 }

@@ -5,7 +5,10 @@ use napi::bindgen_prelude::{Buffer, JsValue};
 use napi_derive::napi;
 
 use crate::error::{Error, Result};
-use crate::image::{AvifEngine, EncodeOptions, Format, Header, Inspected, Limits, Options, OutputFormat};
+use crate::image::{
+    AvifEngine, EncodeOptions, Format, Header, Inspected, Limits, OWN_WIDTH, Options, OutputFormat,
+    SharpRules,
+};
 use crate::runtime::Outcome;
 
 /// Limits of one call; what is absent takes its default.
@@ -34,8 +37,8 @@ impl NativeLimits {
 /// Options of `optimize()`; ranges are checked here too, since the glue is not the only caller.
 #[napi(object)]
 pub struct NativeOptimizeOptions {
-    /// px
-    pub width: f64,
+    /// px; absent, the image's own
+    pub width: Option<f64>,
     /// px
     pub height: Option<f64>,
     /// 1..=100
@@ -52,6 +55,34 @@ pub struct NativeOptimizeOptions {
     pub avif_engine: Option<String>,
     /// JPEG with trellis quantisation and progressive scans; default true
     pub mozjpeg: Option<bool>,
+    /// for `unsharp/sharp`; none of it by default
+    pub sharp: Option<NativeSharpRules>,
+}
+
+/// Where sharp does something else than Next wants; each false by default.
+#[napi(object)]
+#[derive(Default)]
+pub struct NativeSharpRules {
+    /// makes an image larger than it is
+    pub enlarge: Option<bool>,
+    /// leaves out the turn that EXIF asks for
+    pub as_stored: Option<bool>,
+    /// draws SVG and takes the first frame of an animation, instead of handing them back as they are
+    pub draw: Option<bool>,
+    /// without a format, keeps the source's, with sharp's default settings
+    pub own_format: Option<bool>,
+}
+
+impl NativeSharpRules {
+    fn read(&self) -> SharpRules {
+        let is = |rule: Option<bool>| rule.unwrap_or(false);
+        SharpRules {
+            enlarge: is(self.enlarge),
+            as_stored: is(self.as_stored),
+            draw: is(self.draw),
+            own_format: is(self.own_format),
+        }
+    }
 }
 
 impl NativeOptimizeOptions {
@@ -69,7 +100,7 @@ impl NativeOptimizeOptions {
         // A number out of a field's range becomes 0, which validate() refuses by name.
         let whole = |n: f64| if n.fract() == 0.0 && (0.0..=4e9).contains(&n) { n as u32 } else { 0 };
         let options = Options {
-            width: whole(self.width),
+            width: self.width.map_or(OWN_WIDTH, whole),
             height: self.height.map(whole),
             format: format.transpose()?,
             encode: EncodeOptions {
@@ -77,6 +108,7 @@ impl NativeOptimizeOptions {
                 avif_engine: avif_engine.transpose()?,
                 mozjpeg: self.mozjpeg.unwrap_or(true),
             },
+            sharp: self.sharp.unwrap_or_default().read(),
         };
         options.validate()?;
         let limits = NativeLimits {

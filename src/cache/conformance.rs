@@ -25,6 +25,7 @@ pub fn entry(body: &[u8]) -> Entry {
         upstream_etag: "VyJ1cHN0cmVhbSI".into(),
         max_age_secs: 60,
         expires_at_ms: 1_700_000_000_000,
+        fallback: None,
     }
 }
 

@@ -1,5 +1,5 @@
 //! `<maxAge>.<expireAt>.<etag>.<upstreamEtag>.<ext>`: all that Next knows of an entry besides its bytes
-//! stands in the file's name.
+//! stands in the file's name. A failure to optimize is a sixth part, `.ERR_UNSHARP_…`: Next reads the first five.
 
 use std::fmt;
 
@@ -16,12 +16,16 @@ pub(super) struct FileName {
     pub etag: String,
     pub upstream_etag: String,
     pub extension: String,
+    pub fallback: Option<String>,
 }
+
+/// What the sixth part begins with. Nothing else may stand there: a name that goes on is a file half-written.
+const FALLBACK: &str = "ERR_UNSHARP_";
 
 impl FileName {
     /// The name under which an entry is stored; [`Error::Store`] when a text can't stand in a file name.
     pub(super) fn of(entry: &Entry) -> Result<Self> {
-        let texts = [&entry.etag, &entry.upstream_etag, &entry.extension];
+        let texts = [&entry.etag, &entry.upstream_etag, &entry.extension].into_iter().chain(&entry.fallback);
         if let Some(text) = texts.into_iter().find(|text| !is_safe(text)) {
             return Err(Error::Store(format!("{text:?} can't be part of a cache file's name")));
         }
@@ -31,6 +35,7 @@ impl FileName {
             etag: entry.etag.clone(),
             upstream_etag: entry.upstream_etag.clone(),
             extension: entry.extension.clone(),
+            fallback: entry.fallback.clone(),
         })
     }
 
@@ -40,13 +45,16 @@ impl FileName {
         let mut part = || parts.next();
         let (max_age, expires_at) = (number(part()?)?, number(part()?)?);
         let (etag, upstream_etag, extension) = (part()?, part()?, part()?);
-        let whole = part().is_none() && [etag, upstream_etag, extension].into_iter().all(is_safe);
+        let fallback = part();
+        let known = fallback.is_none_or(|code| code.starts_with(FALLBACK) && is_safe(code));
+        let whole = known && part().is_none() && [etag, upstream_etag, extension].into_iter().all(is_safe);
         whole.then(|| Self {
             max_age_secs: max_age,
             expires_at_ms: expires_at,
             etag: etag.to_owned(),
             upstream_etag: upstream_etag.to_owned(),
             extension: extension.to_owned(),
+            fallback: fallback.map(str::to_owned),
         })
     }
 
@@ -59,14 +67,16 @@ impl FileName {
             upstream_etag: self.upstream_etag,
             max_age_secs: self.max_age_secs,
             expires_at_ms: self.expires_at_ms,
+            fallback: self.fallback,
         }
     }
 }
 
 impl fmt::Display for FileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { max_age_secs, expires_at_ms, etag, upstream_etag, extension } = self;
-        write!(f, "{max_age_secs}.{expires_at_ms}.{etag}.{upstream_etag}.{extension}")
+        let Self { max_age_secs, expires_at_ms, etag, upstream_etag, extension, fallback } = self;
+        write!(f, "{max_age_secs}.{expires_at_ms}.{etag}.{upstream_etag}.{extension}")?;
+        fallback.as_ref().map_or(Ok(()), |code| write!(f, ".{code}"))
     }
 }
 
@@ -93,6 +103,16 @@ mod tests {
         assert_eq!(parsed.expires_at_ms, 1_763_683_200_000);
         assert_eq!(parsed.extension, "webp");
         assert_eq!(parsed.to_string(), name);
+    }
+
+    #[test]
+    fn a_failure_stands_behind_what_next_reads() {
+        let name = "60.1763683200000.VyJhIg.VyJhIg.jpeg.ERR_UNSHARP_DECODE";
+        let parsed = FileName::parse(name).expect("six parts");
+        assert_eq!(parsed.extension, "jpeg");
+        assert_eq!(parsed.fallback.as_deref(), Some("ERR_UNSHARP_DECODE"));
+        assert_eq!(parsed.to_string(), name);
+        assert_eq!(FileName::parse("60.1.a.b.jpeg.ERR_UNSHARP_DECODE.part"), None);
     }
 
     #[test]

@@ -6,6 +6,8 @@ pub mod conformance;
 mod file_name;
 pub mod filesystem;
 pub mod memory;
+#[cfg(feature = "server")]
+pub mod tiers;
 
 use bytes::Bytes;
 
@@ -16,6 +18,9 @@ use crate::key::CacheKey;
 const RETRY_MIN_SECS: u64 = 3;
 /// … and at most this (Next's response cache uses the same two numbers).
 const RETRY_MAX_SECS: u64 = 30;
+
+/// How long a source that could not be optimized is served as it came before it is tried again, in seconds.
+const FALLBACK_SECS: u64 = 60;
 
 /// One stored variant: the bytes that were answered and what is needed to answer them again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +38,9 @@ pub struct Entry {
     pub max_age_secs: u64,
     /// When the entry turns stale, in milliseconds since the Unix epoch.
     pub expires_at_ms: u64,
+    /// Set where the body is the upstream's because optimizing it failed: the [`Error::code`](crate::Error::code)
+    /// of that failure. `None` where it was passed through by rule, and for what Next wrote, which does not tell.
+    pub fallback: Option<String>,
 }
 
 /// Whether an entry may be answered as it is.
@@ -79,14 +87,23 @@ impl Entry {
         now_ms.saturating_add(max_age_secs.max(minimum_cache_ttl_secs).saturating_mul(1_000))
     }
 
+    /// The max-age of an entry whose optimizing failed, in seconds: short, so that it is soon tried again, and never
+    /// longer than Next's (its `images.minimumCacheTTL`).
+    #[must_use]
+    pub fn fallback_age_secs(minimum_cache_ttl_secs: u64) -> u64 {
+        minimum_cache_ttl_secs.min(FALLBACK_SECS)
+    }
+
     /// The entry to keep when its refresh failed: the same bytes with a max-age between 3 and 30 s, so
     /// that clients soon ask again and the upstream is not asked for every request meanwhile.
     #[must_use]
     pub fn after_failed_refresh(&self, now_ms: u64, minimum_cache_ttl_secs: u64) -> Self {
         let max_age_secs = self.max_age_secs.clamp(RETRY_MIN_SECS, RETRY_MAX_SECS);
+        // What was to be tried again soon still is.
+        let least_secs = if self.fallback.is_some() { 0 } else { minimum_cache_ttl_secs };
         Self {
             max_age_secs,
-            expires_at_ms: Self::expiry_ms(now_ms, max_age_secs, minimum_cache_ttl_secs),
+            expires_at_ms: Self::expiry_ms(now_ms, max_age_secs, least_secs),
             ..self.clone()
         }
     }
@@ -147,6 +164,17 @@ mod tests {
         }
         let kept = entry(b"x").after_failed_refresh(1_000, 60);
         assert_eq!(kept.expires_at_ms, 61_000, "the minimum TTL still spaces the retries");
+        let failed = Entry { fallback: Some("ERR_UNSHARP_DECODE".into()), ..entry(b"x") };
+        let kept = failed.after_failed_refresh(1_000, 14_400);
+        assert_eq!(kept.expires_at_ms, 31_000, "what could not be optimized is tried again soon");
+        assert_eq!(kept.fallback, failed.fallback);
+    }
+
+    #[test]
+    fn a_fallback_is_kept_for_a_minute_and_never_longer_than_in_next() {
+        for (minimum_ttl, age) in [(14_400, 60), (60, 60), (5, 5), (0, 0)] {
+            assert_eq!(Entry::fallback_age_secs(minimum_ttl), age);
+        }
     }
 
     #[test]

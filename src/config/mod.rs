@@ -48,6 +48,8 @@ pub struct Config {
     pub cache_handler: Option<String>,
     /// Is this `next dev`? Not part of a config; false until the caller says otherwise.
     pub dev: bool,
+    /// Next's own answers also where they are defects? Not part of a config; false until the caller says otherwise.
+    pub strict: bool,
     /// `experimental.isrFlushToDisk`: false keeps variants off the disk. Default true.
     pub is_flush_to_disk: bool,
     /// `experimental.imgOpt…`.
@@ -133,6 +135,7 @@ impl Config {
             output: read_output(&root)?,
             cache_handler: root.string("cacheHandler")?.filter(|path| !path.is_empty()),
             dev: false,
+            strict: false,
             is_flush_to_disk: experimental.bool("isrFlushToDisk")?.unwrap_or(true),
             img_opt: ImgOpt::read(&experimental)?,
             base_path,

@@ -63,6 +63,8 @@ pub struct Variant<'a> {
     pub etag: &'a str,
     /// Seconds that the client may keep it.
     pub max_age_secs: u64,
+    /// Why this is the upstream's own image, where optimizing it failed.
+    pub fallback: Option<&'a str>,
 }
 
 /// The request headers that decide what of an answer is sent.
@@ -110,6 +112,9 @@ pub fn image(
     headers.push(("Content-Disposition", disposition));
     headers.push(("Content-Security-Policy", config.images.content_security_policy.clone()));
     headers.push(("X-Nextjs-Cache", cache.as_str().to_owned()));
+    if let Some(code) = variant.fallback {
+        headers.push(("X-Unsharp-Fallback", code.to_owned()));
+    }
     let is_compressible = takes_compression(variant.extension, config);
     if is_compressible {
         headers[0].1.push_str(", Accept-Encoding");
@@ -134,14 +139,19 @@ pub fn takes_compression(extension: &str, config: &Config) -> bool {
     config.compress && compress::is_compressible(content_type(extension))
 }
 
-/// Answers with an error: status and plain text and, like Next, no Content-Type. An overloaded server says when to
-/// come back.
+/// Answers with an error: status and plain text and, like Next, no Content-Type and, unless compression is off, no
+/// Content-Length. When we are overloaded we say when to come back.
 #[must_use]
-pub fn error(error: &Error) -> Answer {
-    let status = error.status();
-    let headers = if status == 503 { vec![("Retry-After", "1".to_owned())] } else { Vec::new() };
+pub fn error(error: &Error, is_head: bool, config: &Config) -> Answer {
     let body = Bytes::copy_from_slice(error.public_message().as_bytes());
-    Answer { status, headers, body, revalidating: false }
+    let mut headers = Vec::new();
+    if matches!(error, Error::Overloaded(_) | Error::Timeout(_)) {
+        headers.push(("Retry-After", "1".to_owned()));
+    }
+    if !config.compress && !is_head {
+        headers.push(("Content-Length", body.len().to_string()));
+    }
+    Answer { status: error.status(), headers, body, revalidating: false }
 }
 
 /// The `ETag` of an encoded image: `base64url(sha256(body))`.

@@ -27,7 +27,8 @@ fn answer(change: impl FnOnce(&mut Conditionals<'static>)) -> Answer {
     let mut client = Conditionals { method: "GET", ..Conditionals::default() };
     change(&mut client);
     let body = Bytes::from_static(b"RIFF....");
-    let variant = Variant { body: &body, extension: "webp", etag: ETAG, max_age_secs: 14_400 };
+    let variant =
+        Variant { body: &body, extension: "webp", etag: ETAG, max_age_secs: 14_400, fallback: None };
     image(&request("/photo.jpg"), &variant, CacheStatus::Miss, &client, &Config::default())
 }
 
@@ -39,7 +40,7 @@ fn answer_with(
     config: &Config,
 ) -> Answer {
     let body = Bytes::copy_from_slice(body);
-    let variant = Variant { body: &body, extension, etag: ETAG, max_age_secs: 60 };
+    let variant = Variant { body: &body, extension, etag: ETAG, max_age_secs: 60, fallback: None };
     let client = Conditionals { method: "GET", accept_encoding, ..Conditionals::default() };
     image(&request(href), &variant, CacheStatus::Hit, &client, config)
 }
@@ -70,7 +71,7 @@ fn an_image_has_next_s_headers_in_next_s_order() {
 #[test]
 fn h4_static_media_is_immutable_on_200_and_304_and_dev_expires_at_once() {
     let body = Bytes::from_static(b"x");
-    let variant = Variant { body: &body, extension: "webp", etag: ETAG, max_age_secs: 60 };
+    let variant = Variant { body: &body, extension: "webp", etag: ETAG, max_age_secs: 60, fallback: None };
     let fixed = ImageRequest { is_static_media: true, ..request("/_next/static/media/a.jpg") };
     for (if_none_match, status) in [(None, 200), (Some(ETAG), 304)] {
         let client = Conditionals { if_none_match, ..Conditionals::default() };
@@ -86,7 +87,7 @@ fn h4_static_media_is_immutable_on_200_and_304_and_dev_expires_at_once() {
 #[test]
 fn h10_the_cache_status_is_told_and_only_a_stale_answer_revalidates() {
     let body = Bytes::from_static(b"x");
-    let variant = Variant { body: &body, extension: "png", etag: ETAG, max_age_secs: 60 };
+    let variant = Variant { body: &body, extension: "png", etag: ETAG, max_age_secs: 60, fallback: None };
     for (cache, text) in
         [(CacheStatus::Miss, "MISS"), (CacheStatus::Hit, "HIT"), (CacheStatus::Stale, "STALE")]
     {
@@ -258,7 +259,7 @@ fn h12_compression_follows_config_size_method_and_accept_encoding() {
     let answer = answer_with("/a.svg", "svg", &body, Some("gzip"), &off);
     assert_eq!((header(&answer, "Content-Encoding"), header(&answer, "Vary")), (None, Some("Accept")));
     let bytes = Bytes::from(body);
-    let variant = Variant { body: &bytes, extension: "svg", etag: ETAG, max_age_secs: 60 };
+    let variant = Variant { body: &bytes, extension: "svg", etag: ETAG, max_age_secs: 60, fallback: None };
     let client = Conditionals { method: "HEAD", accept_encoding: Some("gzip"), ..Conditionals::default() };
     let head = image(&request("/a.svg"), &variant, CacheStatus::Hit, &client, &on);
     assert_eq!((header(&head, "Content-Encoding"), header(&head, "Content-Length")), (None, Some("1024")));
@@ -272,7 +273,7 @@ fn h6_etags_are_unquoted_base64url() {
 #[test]
 fn h6_an_etag_that_no_header_can_hold_is_left_out() {
     let body = Bytes::from_static(b"x");
-    let variant = Variant { body: &body, extension: "png", etag: "a\r\nb", max_age_secs: 60 };
+    let variant = Variant { body: &body, extension: "png", etag: "a\r\nb", max_age_secs: 60, fallback: None };
     let answer =
         image(&request("/a.png"), &variant, CacheStatus::Hit, &Conditionals::default(), &Config::default());
     assert_eq!((answer.status, header(&answer, "ETag")), (200, None));
@@ -311,15 +312,39 @@ fn h1_h2_h3_max_age_is_read_as_next_reads_it() {
 }
 
 #[test]
+fn a_source_that_could_not_be_optimized_says_why() {
+    let body = Bytes::from_static(b"\xff\xd8");
+    let variant = Variant {
+        body: &body,
+        extension: "jpeg",
+        etag: ETAG,
+        max_age_secs: 60,
+        fallback: Some("ERR_UNSHARP_DECODE"),
+    };
+    let client = Conditionals { method: "GET", ..Conditionals::default() };
+    let answer = image(&request("/photo.jpg"), &variant, CacheStatus::Hit, &client, &Config::default());
+    assert_eq!(header(&answer, "X-Unsharp-Fallback"), Some("ERR_UNSHARP_DECODE"));
+}
+
+#[test]
 fn h18_an_error_is_its_status_and_plain_text_without_a_type() {
     let refused = Error::InvalidRequest("\"url\" parameter is required".into());
-    let answer = error(&refused);
+    let answer = error(&refused, false, &Config::default());
     assert_eq!(answer.status, 400);
     assert_eq!(answer.headers, []);
     assert_eq!(answer.body, "\"url\" parameter is required");
-    let internal = error(&Error::Upstream("secret.internal refused".into()));
+    let plain = error(&refused, false, &config(&json!({ "compress": false })));
+    assert_eq!(plain.headers, [("Content-Length", "27".to_owned())]);
+    assert_eq!(error(&refused, true, &config(&json!({ "compress": false }))).headers, []);
+    let internal = error(&Error::Upstream("secret.internal refused".into()), false, &Config::default());
     assert_eq!((internal.status, internal.body.as_ref()), (500, b"Internal Server Error".as_slice()));
-    let busy = error(&Error::Overloaded("64 waiting".into()));
+    let busy = error(&Error::Overloaded("64 waiting".into()), false, &Config::default());
     assert_eq!(busy.status, 503);
     assert_eq!(busy.headers, [("Retry-After", "1".to_owned())]);
+    let theirs = Error::UpstreamStatus { status: 503, public: "theirs".into() };
+    assert_eq!(
+        error(&theirs, true, &Config::default()).headers,
+        [],
+        "when an upstream is back only it knows"
+    );
 }

@@ -19,7 +19,8 @@ use picture::Picture;
 use unsharp::Result;
 use unsharp::image::decode::{Layout, decode};
 use unsharp::image::{
-    EncodeOptions, Inspected, Job, Limits, Optimized, Options, OutputFormat, Progress, format, inspect,
+    EncodeOptions, Inspected, Job, Limits, Optimized, Options, OutputFormat, Progress, SharpRules, format,
+    inspect,
 };
 
 #[global_allocator]
@@ -46,7 +47,7 @@ fn optimized(input: &[u8], width: u32) -> Result<Optimized> {
 
 fn to_png(width: u32) -> Options {
     let encode = EncodeOptions { quality: 100, ..EncodeOptions::default() };
-    Options { width, height: None, format: Some(OutputFormat::Png), encode }
+    Options { width, height: None, format: Some(OutputFormat::Png), encode, sharp: SharpRules::default() }
 }
 
 /// Asserts the layout and every sample.

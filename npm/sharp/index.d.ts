@@ -1,0 +1,3 @@
+import sharp = require('unsharp/sharp')
+
+export = sharp
