@@ -12,14 +12,17 @@ interface CacheHandlerClass {
   /**
    * The same in front of another cache handler than Next's own.
    *
-   * @param load gives the other's module or class, or a promise of it: `() => import('./my-handler.mjs')`
+   * @param load gives the other's module or class, or a promise of it: `() => import('./my-handler.mjs')`. Default:
+   *   Next's own
    */
-  delegateTo(load: () => unknown, options?: DelegateOptions): CacheHandlerClass
+  delegateTo(load?: () => unknown, options?: DelegateOptions): CacheHandlerClass
 }
 
 interface DelegateOptions {
   /** False leaves images to the other handler too, so that all this one does is to hook unsharp in. Default true. */
   images?: boolean
+  /** The bucket behind the cache, or false for none. Default: the environment's, if any. */
+  store?: string | false
 }
 
 /**

@@ -155,6 +155,14 @@ export interface ImageHandlerOptions {
    */
   origin?: string
   /**
+   * The bucket behind the cache, where variants outlive this server: `s3://bucket/prefix`, `gs://…`, `az://…`,
+   * `file:///folder` or `memory:`; settings may follow, such as `?endpoint=https://minio:9000`. Credentials come from
+   * the environment alone. What is made here is put there in the background; what is neither in memory nor on disk is
+   * looked for there, for at most 500 ms, before it is made. A bucket that fails makes answers slower, and nothing else.
+   * False: no bucket. Default: the environment's (`UNSHARP_STORE`, or `STORAGE_BUCKET` and what goes with it), if any.
+   */
+  store?: string | false
+  /**
    * True: Next's own answer also where it is a defect and we know better. A malformed url or Accept header is a 500;
    * an image that can't be optimized is served and kept as if it were a success, without a header that says so; a POST
    * for a file that is not in the cache fails. Default false.
@@ -215,6 +223,18 @@ export interface ImageHandlerStats {
   stale: number
   /** Requests that were answered with an error. */
   errors: number
+  /** Variants that were neither in memory nor on disk, and that the bucket had. Their requests count as `hits`. */
+  bucketHits: number
+  /** Looks into the bucket that found nothing of use. */
+  bucketMisses: number
+  /** Looks into the bucket that failed. */
+  bucketErrors: number
+  /** Variants put into the bucket by this process. */
+  bucketPushes: number
+  /** Variants that could not be put into the bucket. */
+  bucketPushErrors: number
+  /** Variants that wait to be put into the bucket. */
+  bucketQueue: number
   /** Further counters; new ones are no breaking change. */
   [counter: string]: number
 }
@@ -228,7 +248,11 @@ export interface ImageHandler {
    *   and then nothing was touched
    */
   (req: IncomingMessage, res: ServerResponse): Promise<boolean>
-  /** Waits for all work that has begun, refreshes included. Call it once the server takes no more requests. */
+  /**
+   * Waits for all work that has begun, refreshes included, and then for at most five seconds until what was made is in
+   * the bucket. Call it once the server takes no more requests. Without it SIGTERM and the end of the process do the
+   * latter as well; see {@link CacheWatcher}.
+   */
   close(): Promise<void>
   /** What happened so far. */
   stats(): ImageHandlerStats
@@ -247,6 +271,156 @@ export interface ImageHandler {
  * @throws {UnsharpError} as a rejection: `ERR_UNSHARP_INVALID_OPTION` for options or a config that can't be used
  */
 export function createImageHandler(options?: ImageHandlerOptions): Promise<ImageHandler>
+
+/** What {@link cacheRestore}, {@link cacheWatch} and {@link startCacheSync} can be told. */
+export interface CacheSyncOptions {
+  /** The bucket, as for {@link ImageHandlerOptions.store}. Without one nothing is done, and the log says so once. */
+  store?: string
+  /** Next's image cache folder. Default: `IMAGE_CACHE_DIR`, else `.next/cache/images` in the current folder. */
+  dir?: string
+  /** Downloads at once; an integer from 1 to 1024. Default 256. Of no effect on a watch. */
+  concurrency?: number
+  /**
+   * Bytes to restore at most; an integer from 0. Default: half of the disk space that is free. `maximumDiskCacheSize` of
+   * the build that the folder belongs to holds as well. Of no effect on a watch.
+   */
+  maxBytes?: number
+  /** How long a restore may take, milliseconds; an integer from 0 to 4294967295. Default: no limit. */
+  deadlineMs?: number
+  /**
+   * Whether a variant that goes from the folder, purged or evicted, is removed from the bucket as well; a folder that goes
+   * as a whole takes nothing along. Default false: the bucket is the long memory, and its lifecycle rule cleans it up.
+   * Of no effect on a restore alone.
+   */
+  removeRemote?: boolean
+  /** Ends the restore, and stops the watch. A restore then rejects with the signal's reason. */
+  signal?: AbortSignal
+  /** Hears ten times a second at most how far the restore has come, and once at its end. */
+  onProgress?(progress: RestoreProgress): void
+  /** As for {@link ImageHandlerOptions.logger}. */
+  logger?: Logger
+  /** As for {@link ImageHandlerOptions.logLevel}. */
+  logLevel?: ImageHandlerOptions['logLevel']
+  /** As for {@link ImageHandlerOptions.logFormat}. */
+  logFormat?: ImageHandlerOptions['logFormat']
+}
+
+/** How far a restore has come. */
+export interface RestoreProgress {
+  /** Variants found in the bucket so far. */
+  found: number
+  /** Whether these are all. */
+  isFoundAll: boolean
+  /** Variants written to the folder. */
+  restored: number
+  /** Variants that were there already, as new or newer. */
+  skipped: number
+  /** Variants that could not be had or written. */
+  failed: number
+  /** Bytes written. */
+  bytes: number
+}
+
+/** What a restore came to. */
+export interface RestoreReport {
+  /** Variants written to the folder. */
+  restored: number
+  /** Variants that were there already, as new or newer. */
+  skipped: number
+  /** Variants that could not be had or written. */
+  failed: number
+  /** Bytes written. */
+  bytes: number
+  /** How long it took, milliseconds. */
+  ms: number
+  /**
+   * Why it ended before everything was there: a limit, `disk` when the folder can not be written, `store` when the
+   * bucket can not be read. Absent when everything is there that could be had. `cancelled` comes from `stop()`.
+   */
+  stopped?: 'maxBytes' | 'deadline' | 'cancelled' | 'disk' | 'store'
+  /** The first failure, for people. */
+  reason?: string
+}
+
+/**
+ * Brings the bucket's variants into the folder, the hottest first. What the folder has as new stays. Every file appears
+ * whole or not at all, also when the process is killed meanwhile.
+ *
+ * @returns what it came to. A bucket or a folder that fails is in there, and no rejection: it costs speed, and should
+ *   stop no server from starting.
+ * @throws {UnsharpError} as a rejection: `ERR_UNSHARP_INVALID_OPTION` for options or settings that can't be used. With
+ *   `signal`, the signal's reason as it is.
+ */
+export function cacheRestore(options?: CacheSyncOptions): Promise<RestoreReport>
+
+/** What has been put into the bucket by this process, for this folder. */
+export interface CacheSyncStats {
+  /** Variants that wait to be pushed. */
+  queued: number
+  /** Variants put into the bucket. */
+  pushed: number
+  /** Variants taken out of it. */
+  removed: number
+  /** Pushes that failed for good. */
+  failed: number
+  /** Pushes that were dropped because too many waited; the next look at the folder finds them again. */
+  givenUp: number
+  /** Bytes put into the bucket. */
+  bytes: number
+  /** Whether the system tells of changes in the folder. Otherwise it is looked at every ten seconds. */
+  watching: boolean
+  /** Looks at the whole folder. */
+  rescans: number
+  /** Files that were found to be new. */
+  noticed: number
+}
+
+/**
+ * A folder whose new variants go into the bucket. What is left is pushed for five seconds at most when SIGTERM comes or
+ * the process exits. If nothing else in the process listens to SIGTERM, the signal is raised again afterwards and ends
+ * the process as it would have; if something does, that decides.
+ */
+export interface CacheWatcher {
+  /**
+   * Pushes everything that is in the folder now, for at most so many milliseconds, 5000 by default.
+   *
+   * @returns whether nothing is left
+   */
+  flush(timeoutMs?: number): Promise<boolean>
+  /** Flushes, and watches no longer. Further calls wait for the first one. */
+  stop(timeoutMs?: number): Promise<boolean>
+  /** What happened so far. */
+  stats(): CacheSyncStats
+}
+
+/**
+ * Puts what appears in the folder into the bucket, whoever writes it, and what is there already and the bucket lacks.
+ * It keeps no process alive. {@link createImageHandler} needs none of it: it pushes what it makes.
+ *
+ * @returns once the folder is watched
+ * @throws {UnsharpError} as a rejection: `ERR_UNSHARP_INVALID_OPTION` for options or settings that can't be used
+ */
+export function cacheWatch(options?: CacheSyncOptions): Promise<CacheWatcher>
+
+export interface CacheSync extends CacheWatcher {
+  /** What the restore came to, once it has ended; nobody has to look at it. */
+  restored: Promise<RestoreReport>
+}
+
+/**
+ * Watches the folder and restores it in the background, for a custom server or for instrumentation.ts:
+ *
+ * ```js
+ * export async function register() {
+ *   if (process.env.NEXT_RUNTIME === 'nodejs') await (await import('unsharp')).startCacheSync()
+ * }
+ * ```
+ *
+ * @returns once the folder is watched; the restore goes on behind. A further call returns what the first one did, until
+ *   that was stopped.
+ * @throws {UnsharpError} as a rejection: `ERR_UNSHARP_INVALID_OPTION` for options or settings that can't be used
+ */
+export function startCacheSync(options?: CacheSyncOptions): Promise<CacheSync>
 
 /** The stable names of everything that can go wrong. */
 export type UnsharpErrorCode =
@@ -278,7 +452,7 @@ export type UnsharpErrorCode =
   | 'ERR_UNSHARP_ABORTED'
   /** 500: a codec panicked; the process lives on. */
   | 'ERR_UNSHARP_PANIC'
-  /** 500: the cache folder failed; the handler logs it and goes on as after a miss. */
+  /** 500: the cache folder or the bucket failed; the handler logs it and goes on as after a miss. */
   | 'ERR_UNSHARP_STORE'
   /** 400: options or a config that can't be used. */
   | 'ERR_UNSHARP_INVALID_OPTION'

@@ -1,6 +1,7 @@
 // @ts-check
 'use strict'
 
+const { cacheRestore, cacheWatch, startCacheSync } = require('./lib/cache-sync.js')
 const { UnsharpError, callSite } = require('./lib/errors.js')
 const { createImageHandler } = require('./lib/handler.js')
 const native = require('./lib/native.js')
@@ -58,4 +59,4 @@ function rethrow(failure) {
   }
 }
 
-module.exports = { UnsharpError, createImageHandler, metadata, optimize }
+module.exports = { UnsharpError, cacheRestore, cacheWatch, createImageHandler, metadata, optimize, startCacheSync }

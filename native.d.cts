@@ -9,6 +9,62 @@ export declare class Cancel {
   cancel(): void
 }
 
+/** A folder and a bucket. Without a bucket all of it does nothing, and the log says so. */
+export declare class NativeCacheSync {
+  /**
+   * Makes no request. `log` as for the handler.
+   *
+   * # Errors
+   * Throws an Error that carries `code` and `status` when the settings can't be used.
+   */
+  constructor(options: NativeSyncOptions, log?: ((level: string, event: string, message: string, fields: string) => void) | undefined)
+  /** Whether there is a bucket. */
+  get hasStore(): boolean
+  /**
+   * Begins; the promise is there when the folder is watched. `onProgress` hears from the restore ten times a second
+   * at most.
+   *
+   * # Errors
+   * When no promise can be made.
+   */
+  start(work: NativeSyncWork, onProgress?: ((progress: NativeRestoreProgress) => void) | undefined): Promise<void>
+  /**
+   * The report of the restore once it has ended, `null` where there is none. Where the folder is watched alone, it is
+   * there once it is known what of the folder the bucket has.
+   *
+   * # Errors
+   * When no promise can be made.
+   */
+  restored(): Promise<NativeRestoreReport | null>
+  /** Ends the restore where it stands. */
+  cancel(): void
+  /**
+   * Pushes what is left, for at most `budget_ms`. Says whether nothing is.
+   *
+   * # Errors
+   * When no promise can be made.
+   */
+  flush(budgetMs: number): Promise<boolean>
+  /**
+   * The same for the moment when the process exits and no promise is awaited any more.
+   *
+   * # Errors
+   * When there are no I/O threads.
+   */
+  flushBlocking(budgetMs: number): boolean
+  /**
+   * Ends the restore, pushes what is left for at most `budget_ms`, and ends the watch. Says whether nothing is left.
+   *
+   * # Errors
+   * When no promise can be made.
+   */
+  stop(budgetMs: number): Promise<boolean>
+  /** Counts since the start. */
+  stats(): NativeSyncStats
+  /** The bucket's variants. */
+  list(): NativeListing
+}
+
 /** Answers `/_next/image` for one Next app. */
 export declare class NativeHandler {
   /**
@@ -19,6 +75,8 @@ export declare class NativeHandler {
    * Throws an Error that carries `code` and `status` when the config can't be used.
    */
   constructor(options: NativeHandlerOptions, fetchLocal?: ((href: string, token: number, id: number) => void) | undefined, log?: ((level: string, event: string, message: string, fields: string) => void) | undefined)
+  /** Whether there is a bucket behind the cache. */
+  get hasStore(): boolean
   /** The most bytes that a source may have, Next's `images.maximumResponseBody`. */
   get maxBodyBytes(): number
   /** The app's `cacheHandler`, if its config wants variants kept there, which this handler does not do. */
@@ -37,18 +95,51 @@ export declare class NativeHandler {
   /** Counters and the present state. */
   stats(): Record<string, number>
   /**
-   * Waits for all work that has begun.
+   * Waits for all work that has begun, and then for at most `budget_ms` until what was made is in the bucket. Says
+   * whether all of it is.
    *
    * # Errors
    * When no promise can be made.
    */
-  drain(): Promise<void>
+  drain(budgetMs: number): Promise<boolean>
+  /**
+   * Waits for at most `budget_ms` until what was made is in the bucket. Says whether all of it is.
+   *
+   * # Errors
+   * When no promise can be made.
+   */
+  flush(budgetMs: number): Promise<boolean>
+  /**
+   * The same for the moment when the process exits and no promise is awaited any more.
+   *
+   * # Errors
+   * When there are no I/O threads.
+   */
+  flushBlocking(budgetMs: number): boolean
+}
+
+/** A listing under way. */
+export declare class NativeListing {
+  /**
+   * The next variants; none when these were all.
+   *
+   * # Errors
+   * Rejects with an Error that carries `code` and `status` when the bucket can't be asked.
+   */
+  next(): Promise<Array<NativeListed>>
 }
 
 /** Variants in memory and in a folder of Next's layout. */
 export declare class NativeVariantStore {
-  /** Opens the folder, which need not exist yet. */
+  /**
+   * Opens the folder, which need not exist yet, and the bucket behind it, if there is one.
+   *
+   * # Errors
+   * Throws an Error that carries `code` and `status` when the bucket's settings can't be used.
+   */
   constructor(options: NativeVariantStoreOptions)
+  /** Whether there is a bucket behind the folder. */
+  get hasStore(): boolean
   /**
    * The variant of this key, `null` when there is none; at once when it is hot, else a promise of it.
    *
@@ -63,6 +154,20 @@ export declare class NativeVariantStore {
    * Rejects with an Error that carries `code` and `status` when the folder can't be written; it is in memory then.
    */
   save(key: string, variant: NativeVariant): Promise<void>
+  /**
+   * Waits for at most `budget_ms` until what was kept is in the bucket. Says whether all of it is.
+   *
+   * # Errors
+   * When no promise can be made.
+   */
+  flush(budgetMs: number): Promise<boolean>
+  /**
+   * The same for the moment when the process exits and no promise is awaited any more.
+   *
+   * # Errors
+   * When there are no I/O threads.
+   */
+  flushBlocking(budgetMs: number): boolean
 }
 
 /** How many images may be in work at once. */
@@ -113,6 +218,10 @@ export interface NativeHandlerOptions {
   extraCaCerts?: string
   /** PEM text of certificate authorities besides the system's, Node's `tls.rootCertificates` */
   caCerts?: string
+  /** the bucket's url; absent, the environment's */
+  store?: string
+  /** no bucket, whatever the environment says */
+  localOnly?: boolean
   /** `silent`, `error`, `warn`, `info` or `debug`; absent, `warn` */
   logLevel?: string
   /** `text` or `json`, for the console; absent, `text` */
@@ -127,6 +236,24 @@ export interface NativeLimits {
   maxBytes?: number
   /** milliseconds, 0 for none */
   timeoutMs?: number
+}
+
+/** A variant in the bucket. */
+export interface NativeListed {
+  /** its key */
+  key: string
+  /** `webp`, `avif`, … */
+  extension: string
+  /** length of its body */
+  bytes: number
+  /** what Cache-Control says, seconds */
+  maxAgeSecs: number
+  /** when it turns stale, milliseconds since 1970 */
+  expiresAtMs: number
+  /** when it was written, by the bucket's clock, milliseconds since 1970 */
+  modifiedAtMs: number
+  /** unquoted, base64url */
+  etag: string
 }
 
 /** The app's answer to an internal GET. */
@@ -221,6 +348,40 @@ export interface NativeRequest {
   origin?: string
 }
 
+/** How far a restore has come. */
+export interface NativeRestoreProgress {
+  /** variants found in the bucket so far */
+  found: number
+  /** whether these are all */
+  isFoundAll: boolean
+  /** variants written */
+  restored: number
+  /** variants that were there already */
+  skipped: number
+  /** variants that could not be had or written */
+  failed: number
+  /** bytes written */
+  bytes: number
+}
+
+/** What a restore came to. */
+export interface NativeRestoreReport {
+  /** variants written */
+  restored: number
+  /** variants that were there already */
+  skipped: number
+  /** variants that could not be had or written */
+  failed: number
+  /** bytes written */
+  bytes: number
+  /** milliseconds */
+  ms: number
+  /** why it ended early */
+  stopped?: 'maxBytes' | 'deadline' | 'cancelled' | 'disk' | 'store'
+  /** the first failure, for people */
+  reason?: string
+}
+
 /** Where sharp does something else than Next wants; each false by default. */
 export interface NativeSharpRules {
   /** makes an image larger than it is */
@@ -249,6 +410,62 @@ export interface NativeStoredVariant {
   expiresAtMs: number
 }
 
+/** The folder and the bucket. */
+export interface NativeSyncOptions {
+  /** the bucket's url; absent, the environment's */
+  store?: string
+  /** the folder */
+  dir: string
+  /** bytes in the folder; absent: half of what is free */
+  limitBytes?: number
+  /** uploads at once; absent, 8 */
+  pushConcurrency?: number
+  /** whether what goes from the folder is removed from the bucket too; absent, it is not */
+  removeRemote?: boolean
+  /** PEM text of certificate authorities besides the system's, Node's `tls.rootCertificates` */
+  caCerts?: string
+  /** `silent`, `error`, `warn`, `info` or `debug`; absent, `warn` */
+  logLevel?: string
+  /** `text` or `json`, for the console; absent, `text` */
+  logFormat?: string
+}
+
+/** What pushing and watching have come to. */
+export interface NativeSyncStats {
+  /** variants that wait to be pushed */
+  queued: number
+  /** variants put into the bucket */
+  pushed: number
+  /** variants taken out of it */
+  removed: number
+  /** pushes that failed for good */
+  failed: number
+  /** pushes dropped because too many waited */
+  givenUp: number
+  /** bytes put into the bucket */
+  bytes: number
+  /** whether the system tells of changes in the folder */
+  watching: boolean
+  /** looks at the whole folder */
+  rescans: number
+  /** files handed to the queue */
+  noticed: number
+}
+
+/** What is to be done. */
+export interface NativeSyncWork {
+  /** bring the bucket's variants into the folder */
+  restore: boolean
+  /** push what appears in the folder */
+  watch: boolean
+  /** downloads at once */
+  concurrency?: number
+  /** bytes to restore at most */
+  maxBytes?: number
+  /** milliseconds that the restore may take */
+  deadlineMs?: number
+}
+
 /** A variant to keep. */
 export interface NativeVariant {
   /** the image; copied */
@@ -273,6 +490,12 @@ export interface NativeVariantStoreOptions {
   limitBytes?: number
   /** bytes of hot variants kept in memory */
   memoryBytes: number
+  /** the bucket's url; absent, the environment's */
+  store?: string
+  /** no bucket, whatever the environment says */
+  localOnly?: boolean
+  /** PEM text of certificate authorities besides the system's, Node's `tls.rootCertificates` */
+  caCerts?: string
 }
 
 /**

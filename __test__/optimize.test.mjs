@@ -317,5 +317,6 @@ test('ESM and CommonJS give the same functions', async () => {
       console.log(Object.keys(required).every((name) => imported[name] === required[name]), Object.keys(required).sort().join())
     })
   `)
-  assert.equal(printed, 'true UnsharpError,createImageHandler,metadata,optimize')
+  const names = 'UnsharpError,cacheRestore,cacheWatch,createImageHandler,metadata,optimize,startCacheSync'
+  assert.equal(printed, `true ${names}`)
 })

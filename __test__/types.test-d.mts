@@ -4,6 +4,10 @@ import CacheHandler from 'unsharp/cache-handler'
 import { withUnsharp } from 'unsharp/next'
 import sharp from 'unsharp/sharp'
 import {
+  type CacheSync,
+  type CacheWatcher,
+  cacheRestore,
+  cacheWatch,
   createImageHandler,
   type ImageHandler,
   type ImageHandlerStats,
@@ -11,6 +15,9 @@ import {
   metadata,
   type OptimizeResult,
   optimize,
+  type RestoreProgress,
+  type RestoreReport,
+  startCacheSync,
   UnsharpError,
 } from '../index.js'
 
@@ -56,17 +63,42 @@ await createImageHandler({
   concurrency: 4,
   memoryBudgetBytes: 1,
   maxQueue: 0,
+  store: 'gs://bucket/prefix',
 })
+await createImageHandler({ store: false })
 // @ts-expect-error a config function has to be called first
 await createImageHandler({ nextConfig: 'next.config.js' })
 
 const stats: ImageHandlerStats = handler.stats()
-const served: number = stats.hits + stats.misses + stats.stale + stats.errors
+const served: number = stats.hits + stats.misses + stats.stale + stats.errors + stats.bucketHits
 createServer(async (req, res) => {
   const answered: boolean = await handler(req, res)
   if (!answered) res.end(String([served, size, outcome]))
 })
 await handler.close()
+
+const report: RestoreReport = await cacheRestore({
+  store: 's3://bucket/prefix',
+  dir: '.next/cache/images',
+  concurrency: 64,
+  maxBytes: 1,
+  deadlineMs: 1,
+  signal: AbortSignal.timeout(1000),
+  onProgress: ({ restored, found, isFoundAll }: RestoreProgress) => [restored / found, isFoundAll],
+  logger: console,
+  logLevel: 'info',
+})
+const why: 'maxBytes' | 'deadline' | 'cancelled' | 'disk' | 'store' | undefined = report.stopped
+await cacheRestore()
+// @ts-expect-error no such option
+await cacheRestore({ bucket: 'bucket' })
+const watcher: CacheWatcher = await cacheWatch({ store: 'file:///srv/variants' })
+const isDone: boolean = await watcher.flush(1000)
+const pushed: number = watcher.stats().pushed
+await watcher.stop()
+const sync: CacheSync = await startCacheSync()
+const restored: RestoreReport = await sync.restored
+await sync.stop(pushed + restored.bytes + Number(isDone) + Number(why === undefined))
 
 const error: unknown = undefined
 if (error instanceof UnsharpError && error.code === 'ERR_UNSHARP_DECODE') {
@@ -85,8 +117,10 @@ const wrapped: NextConfig = withUnsharp(config, { cacheHandler: true, excludeSha
 const configFunction: (phase: string) => Promise<NextConfig> = withUnsharp(async (_phase: string) => wrapped)
 await configFunction('phase-production-build')
 withUnsharp()
-// @ts-expect-error no such option
 withUnsharp(config, { store: 's3://bucket' })
+withUnsharp(config, { store: false })
+// @ts-expect-error no such option
+withUnsharp(config, { bucket: 's3://bucket' })
 
 const Composed = CacheHandler.delegateTo(() => import('../index.js'), { images: false })
 await new Composed({}).get('key', { kind: 'PAGES' })

@@ -1,12 +1,22 @@
 // What withUnsharp() makes of a config, in every layout of folders that it looks at. No Next runs here.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { beforeEach, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import { until } from './support/app.mjs'
 
 const require = createRequire(import.meta.url)
 const { withUnsharp } = require('../lib/next.js')
@@ -38,11 +48,24 @@ beforeEach(() => {
   delete process.env.NEXT_PRIVATE_STANDALONE
 })
 
-test('an ordinary server needs nothing in the config', (t) => {
+/** What every config gets: an addon is no matter for a bundler. */
+const UNBUNDLED = { serverExternalPackages: ['unsharp'] }
+
+test('an ordinary server needs nothing in the config but that no bundler touches the addon', (t) => {
   layout(t, next('16.4.6'))
   const config = { images: { formats: ['image/avif'] } }
-  assert.deepEqual(withUnsharp(config), config)
-  assert.deepEqual(withUnsharp(), {})
+  assert.deepEqual(withUnsharp(config), { ...config, ...UNBUNDLED })
+  assert.deepEqual(withUnsharp(), UNBUNDLED)
+  const names = withUnsharp(withUnsharp({ serverExternalPackages: ['canvas'] })).serverExternalPackages
+  assert.deepEqual(names, ['canvas', 'unsharp'])
+})
+
+test('Next 14 has its external packages among the experimental options', (t) => {
+  layout(t, next('14.2.35'))
+  const config = withUnsharp({ experimental: { typedRoutes: true, serverComponentsExternalPackages: ['canvas'] } })
+  assert.deepEqual(config, {
+    experimental: { typedRoutes: true, serverComponentsExternalPackages: ['canvas', 'unsharp'] },
+  })
 })
 
 test('an object stays an object, a function a function and a promise a promise', async (t) => {
@@ -126,13 +149,14 @@ test('sharp stays in where the app itself depends on it, unless told otherwise',
 test('cacheHandler: true keeps images', (t) => {
   layout(t, next('16.2.0'))
   const config = withUnsharp({ images: { qualities: [75] } }, { cacheHandler: true })
-  assert.deepEqual(config, { cacheHandler: OURS, images: { qualities: [75], customCacheHandler: true } })
+  const images = { qualities: [75], customCacheHandler: true }
+  assert.deepEqual(config, { ...UNBUNDLED, cacheHandler: OURS, images })
 })
 
 test('cacheHandler: true does nothing before Next 16.2, and says so', (t) => {
   layout(t, next('16.1.9'))
   const warn = t.mock.method(console, 'warn', () => {})
-  assert.deepEqual(withUnsharp({}, { cacheHandler: true }), {})
+  assert.deepEqual(withUnsharp({}, { cacheHandler: true }), UNBUNDLED)
   withUnsharp({}, { cacheHandler: true })
   assert.equal(warn.mock.callCount(), 1)
   assert.match(warn.mock.calls[0].arguments[0], /16\.2/)
@@ -169,7 +193,64 @@ test("where that file can't be written, the user's own stays", (t) => {
   const dir = layout(t, { ...next('16.4.6'), 'own.js': '', 'node_modules/.cache': 'a file, no folder' })
   t.mock.method(console, 'warn', () => {})
   const config = { output: 'standalone', cacheHandler: path.join(dir, 'own.js') }
-  assert.deepEqual(withUnsharp(config), config)
+  assert.deepEqual(withUnsharp(config), { ...config, ...UNBUNDLED })
+})
+
+test('a bucket goes into a file that a standalone server loads, and keeps images by itself', async (t) => {
+  const dir = layout(t, next('16.4.6'))
+  const bucket = path.join(dir, 'bucket')
+  const store = pathToFileURL(bucket).href
+  const config = withUnsharp({}, { store })
+  assert.equal(config.images.customCacheHandler, true)
+  assert.equal(path.relative(dir, path.dirname(config.cacheHandler)), 'node_modules/.cache/unsharp')
+  assert.equal(withUnsharp(config, { store }).cacheHandler, config.cacheHandler, 'wrapping twice is wrapping once')
+  assert.equal(withUnsharp({}, { store, cacheHandler: false }).cacheHandler, undefined)
+
+  // Two servers without a disk in common.
+  const image = {
+    kind: 'IMAGE',
+    buffer: Buffer.from('body'),
+    etag: 'e',
+    upstreamEtag: 'u',
+    extension: 'webp',
+    revalidate: 60,
+  }
+  const key = 'A'.repeat(43)
+  const Handler = require(config.cacheHandler)
+  await new Handler({ serverDistDir: path.join(dir, 'one/server') }).set(key, image, {})
+  await until(() => existsSync(path.join(bucket, key)), Boolean)
+  const found = await new Handler({ serverDistDir: path.join(dir, 'two/server') }).get(key, { kind: 'IMAGE' })
+  assert.deepEqual(found.value, image)
+})
+
+test("a bucket stands beside the user's own cacheHandler", async (t) => {
+  const dir = layout(t, { ...next('16.4.6'), 'own.js': 'module.exports = class { get() { return "own" } }' })
+  const { cacheHandler } = withUnsharp({ cacheHandler: path.join(dir, 'own.js') }, { store: false, cacheHandler: true })
+  assert.match(readFileSync(cacheHandler, 'utf8'), /"store":false/)
+  assert.equal(await new (require(cacheHandler))({}).get('key', { kind: 'PAGES' }), 'own')
+})
+
+test('what may not stand in a file is refused as a bucket', () => {
+  for (const store of ['s3://key:secret@bucket', 's3://bucket?secret=x', 's3://bucket?token', 'bucket', '', 7, true]) {
+    assert.throws(
+      () => withUnsharp({}, { store }),
+      (error) => error.code === 'ERR_UNSHARP_INVALID_OPTION' && !/key:secret/.test(error.message),
+      String(store),
+    )
+  }
+})
+
+test('a bucket that can not be used costs images nothing but the bucket', (t) => {
+  const dir = layout(t, {})
+  const script = `
+    const Handler = require(${JSON.stringify(OURS)}).delegateTo(undefined, { store: 'ftp://nowhere' })
+    const handler = new Handler({ serverDistDir: ${JSON.stringify(path.join(dir, 'dist/server'))} })
+    const image = { kind: 'IMAGE', buffer: Buffer.from('body'), etag: 'e', upstreamEtag: 'u', extension: 'webp', revalidate: 60 }
+    handler.set('A'.repeat(43), image, {}).then(() => handler.get('A'.repeat(43), { kind: 'IMAGE' })).then(({ value }) => console.log(value.etag))`
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' })
+  assert.equal(stdout, 'e\n', stderr)
+  assert.match(stderr, /^unsharp: the bucket is not used: /)
+  assert.equal(stderr.trim().split('\n').length, 1, 'it is said once')
 })
 
 test('an edge bundle has no cache handler but the one of the user', (t) => {
@@ -203,9 +284,9 @@ test('a build says so when another wrapper has replaced what brings unsharp into
 
 test('options that are not known and values of the wrong kind are refused', () => {
   const refused = { code: 'ERR_UNSHARP_INVALID_OPTION' }
-  assert.throws(() => withUnsharp({}, { store: 's3://bucket' }), {
+  assert.throws(() => withUnsharp({}, { bucket: 's3://bucket' }), {
     ...refused,
-    message: /store.*cacheHandler, excludeSharp/,
+    message: /bucket.*cacheHandler, excludeSharp, store/,
   })
   assert.throws(() => withUnsharp({}, { cacheHandler: 'yes' }), refused)
   assert.throws(() => withUnsharp(42), refused)

@@ -13,26 +13,32 @@ const OURS = path.join(__dirname, 'cache-handler.js')
 const MADE = path.join('node_modules', '.cache', 'unsharp')
 
 /**
- * The module to name as `cacheHandler`. Where the user has one, that is a small module which names both: a standalone
- * server knows nothing of next.config, and what it has to load must stand literally in a file for the tracer to find.
+ * The module to name as `cacheHandler`. Where the user has one, or names a bucket, that is a small module which says so:
+ * a standalone server knows nothing of next.config, and what it has to load must stand literally in a file for the
+ * tracer to find.
  *
  * @param {unknown} theirs the user's `cacheHandler`
  * @param {boolean} keepsImages whether images are kept by ours
+ * @param {string | false} [store] the bucket's url, which holds no secret, or false for none
  * @returns {string | undefined} undefined where that module can't be written
  */
-function handlerOf(theirs, keepsImages) {
-  if (theirs === undefined || theirs === null) return OURS
-  if (typeof theirs !== 'string') throw invalidOption('cacheHandler of next.config must be the path of a module')
-  const handler = fs.realpathSync(theirs.startsWith('file:') ? fileURLToPath(theirs) : theirs)
-  if (isOurs(handler)) return theirs
+function handlerOf(theirs, keepsImages, store) {
+  const hasTheirs = theirs !== undefined && theirs !== null
+  if (!hasTheirs && store === undefined) return OURS
+  if (hasTheirs && typeof theirs !== 'string')
+    throw invalidOption('cacheHandler of next.config must be the path of a module')
+  const handler = hasTheirs ? fs.realpathSync(theirs.startsWith('file:') ? fileURLToPath(theirs) : theirs) : undefined
+  if (handler !== undefined && isOurs(handler)) return /** @type {string} */ (theirs)
 
-  const folder = path.join(packageFolder(handler), MADE)
+  const folder = path.join(packageFolder(handler ?? path.resolve('next.config.js')), MADE)
   const from = (/** @type {string} */ file) => JSON.stringify(path.relative(folder, file).split(path.sep).join('/'))
+  const options = JSON.stringify({ images: keepsImages, store })
+  const other = handler === undefined ? 'undefined' : `() => import(${from(handler)})`
   const source = `// Written by withUnsharp() of unsharp. It puts unsharp before the cacheHandler of next.config.
 if (process.env.NEXT_RUNTIME === 'edge') {
-  module.exports = require(${from(handler)})
+  module.exports = ${handler === undefined ? '{ __esModule: true, default: undefined }' : `require(${from(handler)})`}
 } else {
-  module.exports = require(${from(OURS)}).delegateTo(() => import(${from(handler)}), { images: ${keepsImages} })
+  module.exports = require(${from(OURS)}).delegateTo(${other}, ${options})
 }
 `
   const hash = createHash('sha256').update(source).digest('hex').slice(0, 16)

@@ -2,11 +2,14 @@
 'use strict'
 
 const path = require('node:path')
+const { rootCertificates } = require('./certificates.js')
 const { KEEPS_IMAGES } = require('./compose-handler.js')
 const { UnsharpError, invalidOption } = require('./errors.js')
 const { localFetch } = require('./local-fetch.js')
+const { LOG_OPTIONS, logOptions, logger } = require('./logging.js')
 const native = require('./native.js')
-const { bool, integer, object, oneOf, refuseUnknown, text } = require('./options.js')
+const { bool, integer, object, refuseUnknown, store, text } = require('./options.js')
+const { BUDGET_MS, flushAtExit } = require('./shutdown.js')
 
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
@@ -14,9 +17,9 @@ const { bool, integer, object, oneOf, refuseUnknown, text } = require('./options
 /** @typedef {{ socket: Socket, method: string | undefined }} Client */
 
 const KNOWN = [
-  ...['dir', 'nextConfig', 'handle', 'origin', 'dev', 'strict'],
+  ...['dir', 'nextConfig', 'handle', 'origin', 'store', 'dev', 'strict'],
   ...['memoryBytes', 'concurrency', 'memoryBudgetBytes', 'maxQueue'],
-  ...['logger', 'logLevel', 'logFormat'],
+  ...LOG_OPTIONS,
 ]
 
 /** The parts of next.config that say something about images; the rest may hold functions and cycles. */
@@ -24,9 +27,6 @@ const CONFIG = [
   ...['images', 'basePath', 'assetPrefix', 'trailingSlash', 'skipTrailingSlashRedirect', 'distDir'],
   ...['compress', 'generateEtags', 'output', 'cacheHandler'],
 ]
-
-const LOG_METHODS = ['error', 'warn', 'info', 'debug']
-const LOG_LEVELS = ['silent', ...LOG_METHODS]
 
 /** How many sockets are kept for refreshes that have yet to ask for their source. */
 const MAX_REFRESHING = 1024
@@ -52,18 +52,16 @@ async function createImageHandler(given) {
       dir,
       config: serializeConfig(options.nextConfig),
       origin: origin(options.origin),
+      ...store(options.store),
       dev: bool('dev', options.dev),
       strict,
       memoryBytes: integer('memoryBytes', options.memoryBytes, 0, Number.MAX_SAFE_INTEGER),
       concurrency: integer('concurrency', options.concurrency, 1, 1024),
       memoryBudgetBytes: integer('memoryBudgetBytes', options.memoryBudgetBytes, 1, Number.MAX_SAFE_INTEGER),
       maxQueue: integer('maxQueue', options.maxQueue, 0, 0xffffffff),
-      logLevel: oneOf('logLevel', options.logLevel, LOG_LEVELS),
-      logFormat: oneOf('logFormat', options.logFormat, ['text', 'json']),
+      ...logOptions(options),
       extraCaCerts: process.env.NODE_EXTRA_CA_CERTS || undefined,
-      // Those that Node trusts, for machines without a list of their own, such as slim containers. Building the text
-      // takes a moment, which whoever only calls optimize() should not pay.
-      caCerts: require('node:tls').rootCertificates.join('\n'),
+      caCerts: rootCertificates(),
     },
     fetchThroughApp &&
       ((href, token, id) => {
@@ -120,8 +118,11 @@ async function createImageHandler(given) {
     return true
   }
 
+  const forget = handler.hasStore ? flushAtExit(handler) : () => {}
   return Object.assign(imageHandler, {
-    close: () => handler.drain(),
+    async close() {
+      await handler.drain(BUDGET_MS).finally(forget)
+    },
     stats: () => /** @type {import('../index.d.ts').ImageHandlerStats} */ (handler.stats()),
   })
 }
@@ -137,25 +138,6 @@ function openNative(options, fetchLocal, log) {
   } catch (cause) {
     const { message, code, status } = /** @type {{ message: string, code?: string, status?: number }} */ (cause)
     throw new UnsharpError(message, { code: code ?? 'ERR_UNSHARP_INVALID_OPTION', status: status ?? 400, cause })
-  }
-}
-
-/** @param {unknown} value @returns {ConstructorParameters<typeof native.NativeHandler>[2]} */
-function logger(value) {
-  if (value === undefined) return undefined
-  const given = /** @type {import('../index.d.ts').Logger & Record<string, unknown>} */ (object('logger', value))
-  for (const level of LOG_METHODS) {
-    if (typeof given[level] !== 'function') throw invalidOption(`logger must have a method ${level}(message, fields)`)
-  }
-  return (level, event, message, fields) => {
-    const method = /** @type {keyof import('../index.d.ts').Logger} */ (level)
-    try {
-      /** @type {import('../index.d.ts').Logger} */
-      given[method](message, { event, ...JSON.parse(fields) })
-    } catch (cause) {
-      // Thrown on, it would end the process in place of a line in the log.
-      console.error(`unsharp: the logger failed on ${event}: ${message}`, cause)
-    }
   }
 }
 

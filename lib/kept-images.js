@@ -1,12 +1,17 @@
 // @ts-check
 'use strict'
 
-const fs = require('node:fs')
 const path = require('node:path')
+const { imagesConfig } = require('./build-record.js')
+const { rootCertificates } = require('./certificates.js')
+const { store: readStore } = require('./options.js')
+const { flushAtExit } = require('./shutdown.js')
 
 /** @typedef {{ fs?: object, serverDistDir?: string, flushToDisk?: boolean }} Context what Next gives a cache handler */
 /** @typedef {{ buffer: Buffer, etag: string, extension: string, upstreamEtag: string, revalidate: number }} ImageValue */
 /** @typedef {{ load(key: string): Promise<object | null>, save(key: string, value: ImageValue): Promise<void> }} Images */
+
+/** @typedef {{ dir: string, limitBytes: number | undefined, store: string | false | undefined }} Place */
 
 /** As much as the handler of a custom server keeps. */
 const MEMORY_BYTES = 64 * 1024 * 1024
@@ -17,8 +22,12 @@ const kept = new Map()
 /** @type {Images} for a config that forbids keeping variants: every answer is a MISS then, as in Next */
 const nothing = { load: async () => null, save: async () => {} }
 
-/** @param {Context} context @returns {Images} */
-function keptImages({ serverDistDir, flushToDisk }) {
+/**
+ * @param {Context} context
+ * @param {string | false} [store] the bucket's url or false for none; by default the environment's
+ * @returns {Images}
+ */
+function keptImages({ serverDistDir, flushToDisk }, store) {
   const distDir = path.join(serverDistDir ?? path.resolve('.next/server'), '..')
   let images = kept.get(distDir)
   if (!images) {
@@ -26,30 +35,23 @@ function keptImages({ serverDistDir, flushToDisk }) {
     images =
       flushToDisk === false || maximumDiskCacheSize === 0
         ? nothing
-        : open(path.join(distDir, 'cache/images'), maximumDiskCacheSize, minimumCacheTTL ?? 0)
+        : open(
+            { dir: path.join(distDir, 'cache/images'), limitBytes: maximumDiskCacheSize, store },
+            minimumCacheTTL ?? 0,
+          )
     kept.set(distDir, images)
   }
   return images
 }
 
 /**
- * What the build recorded, since Next tells a cache handler nothing of it. There is no record in `next dev`.
- *
- * @param {string} distDir
- * @returns {{ maximumDiskCacheSize?: number, minimumCacheTTL?: number }}
+ * @param {Place} place
+ * @param {number} minimumTtl seconds
+ * @returns {Images}
  */
-function imagesConfig(distDir) {
-  try {
-    return JSON.parse(fs.readFileSync(path.join(distDir, 'required-server-files.json'), 'utf8')).config.images
-  } catch {
-    return {}
-  }
-}
-
-/** @param {string} dir @param {number | undefined} limitBytes @param {number} minimumTtl seconds @returns {Images} */
-function open(dir, limitBytes, minimumTtl) {
-  const { NativeVariantStore } = require('./native.js')
-  const store = new NativeVariantStore({ dir, limitBytes, memoryBytes: MEMORY_BYTES })
+function open(place, minimumTtl) {
+  const store = openNative(place)
+  if (store.hasStore) flushAtExit(store)
   return {
     async load(key) {
       const found = await store.load(key, Date.now())
@@ -71,6 +73,19 @@ function open(dir, limitBytes, minimumTtl) {
         maxAgeSecs: revalidate,
         expiresAtMs: Date.now() + revalidate * 1000,
       }),
+  }
+}
+
+/** @param {Place} place */
+function openNative({ dir, limitBytes, store }) {
+  const { NativeVariantStore } = require('./native.js')
+  const options = { dir, limitBytes, memoryBytes: MEMORY_BYTES }
+  try {
+    return new NativeVariantStore({ ...options, ...readStore(store), caCerts: rootCertificates() })
+  } catch (cause) {
+    // Images are served all the same, and made by every server anew.
+    console.error(`unsharp: the bucket is not used: ${cause instanceof Error ? cause.message : cause}`)
+    return new NativeVariantStore({ ...options, localOnly: true })
   }
 }
 

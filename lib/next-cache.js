@@ -35,10 +35,10 @@ function interop(exported) {
 /**
  * A cache handler that keeps images itself and leaves everything else to another.
  *
- * @param {() => unknown} load the other's module or class, or a promise of it
- * @param {{ images?: boolean }} [options]
+ * @param {(() => unknown) | undefined} load the other's module or class, or a promise of it; Next's own by default
+ * @param {{ images?: boolean, store?: string | false }} [options]
  */
-function delegateTo(load, { images = true } = {}) {
+function delegateTo(load = nextsOwn, { images = true, store } = {}) {
   /** @type {Promise<CacheClass> | undefined} */
   let loaded
 
@@ -67,13 +67,13 @@ function delegateTo(load, { images = true } = {}) {
 
     /** @param {string} key @param {{ kind?: string }} context @param {unknown[]} more */
     async get(key, context, ...more) {
-      if (images && context?.kind === 'IMAGE') return keptImages(this.#context).load(key)
+      if (images && context?.kind === 'IMAGE') return keptImages(this.#context, store).load(key)
       return (await this.#delegate()).get(key, context, ...more)
     }
 
     /** @param {string} key @param {any} data @param {unknown} context @param {unknown[]} more */
     async set(key, data, context, ...more) {
-      if (images && data?.kind === 'IMAGE') return keptImages(this.#context).save(key, data)
+      if (images && data?.kind === 'IMAGE') return keptImages(this.#context, store).save(key, data)
       return (await this.#delegate()).set(key, data, context, ...more)
     }
 
@@ -88,6 +88,9 @@ function delegateTo(load, { images = true } = {}) {
   }
 }
 
-const UnsharpCacheHandler = delegateTo(nextsOwn)
+const UnsharpCacheHandler = delegateTo()
 
-module.exports = Object.assign(UnsharpCacheHandler, { default: UnsharpCacheHandler, delegateTo })
+/** Named so that a standalone build ships it: an init container restores with the image of the server. */
+const cli = () => require.resolve('./cli.js')
+
+module.exports = Object.assign(UnsharpCacheHandler, { default: UnsharpCacheHandler, delegateTo, cli })

@@ -65,6 +65,24 @@ function object(name, value) {
   return /** @type {Record<string, unknown>} */ (value)
 }
 
+/**
+ * The option `store` as the addon takes it: a url, false for no bucket at all, undefined for the environment's.
+ *
+ * @param {unknown} value
+ * @returns {{ store?: string | undefined, localOnly?: boolean }}
+ */
+function store(value) {
+  return value === false ? { localOnly: true } : { store: text('store', value) }
+}
+
+/** @param {string} name @param {unknown} value @returns {Function | undefined} */
+function callback(name, value) {
+  if (value !== undefined && typeof value !== 'function') {
+    throw invalidOption(`${name} must be a function, not ${show(value)}`)
+  }
+  return value
+}
+
 /** @param {Record<string, unknown>} given @param {string} where @param {readonly string[]} known */
 function refuseUnknown(given, where, known) {
   for (const name of Object.keys(given)) {
@@ -130,6 +148,6 @@ function optimizeOptions(value) {
 }
 
 module.exports = {
-  ...{ abortSignal, bool, imageBytes, integer, limits, object, oneOf },
-  ...{ optimizeOptions, refuseUnknown, show, text },
+  ...{ abortSignal, bool, callback, imageBytes, integer, limits, object, oneOf },
+  ...{ optimizeOptions, refuseUnknown, show, store, text },
 }

@@ -1,4 +1,5 @@
 // Makes sure that what the other scripts need is installed. Everything here does nothing when it is there already.
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
@@ -10,6 +11,7 @@ const PACKAGES = {
   nasm: ['nasm'],
   xz: ['xz-utils'],
   chromium: ['chromium', 'fonts-liberation'],
+  python3: ['python3', 'python3-venv'],
 }
 
 /** The programs that make the assembly and the C encoder possible. Without them the addon is built in Rust alone. */
@@ -23,15 +25,17 @@ export const encoderTools = process.arch === 'x64' ? ['cmake', 'nasm', 'xz'] : [
  */
 export function installTools(programs) {
   const missing = () => programs.filter((program) => !has(program))
-  const packages = missing().flatMap((program) => PACKAGES[program])
-  if (packages.length === 0) return []
-  if (has('apt-get') && process.getuid?.() === 0) {
-    const env = { DEBIAN_FRONTEND: 'noninteractive' }
-    if (attempt(['apt-get', 'update', '-qq'], { env })) {
-      attempt(['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...packages], { env })
-    }
-  }
+  if (missing().length === 0) return []
+  installPackages(missing().flatMap((program) => PACKAGES[program]))
   return missing()
+}
+
+function installPackages(packages) {
+  if (!has('apt-get') || process.getuid?.() !== 0) return
+  const env = { DEBIAN_FRONTEND: 'noninteractive' }
+  if (attempt(['apt-get', 'update', '-qq'], { env })) {
+    attempt(['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...packages], { env })
+  }
 }
 
 /** The one line that says how to get the missing programs. */
@@ -44,6 +48,18 @@ export function howToInstall(programs) {
 export function requireCompilers() {
   if (!has('cargo')) stop('Missing: Rust. Install it from https://rustup.rs')
   if (!['cc', 'gcc', 'clang'].some(has)) stop('Missing: a C compiler. Install: sudo apt-get install build-essential')
+}
+
+/**
+ * Makes sure that python can make venvs with pip in them, which Debian has in a package of its own.
+ *
+ * @returns {string} what is missing and how to get it; empty when nothing is
+ */
+export function installPython() {
+  const works = () => has('python3') && spawnSync('python3', ['-c', 'import venv, ensurepip']).status === 0
+  if (works()) return ''
+  installPackages(PACKAGES.python3)
+  return works() ? '' : howToInstall(['python3'])
 }
 
 /** `npm ci` in a folder, unless what is installed there is what its lock says. */

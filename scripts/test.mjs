@@ -3,6 +3,7 @@
 //   node scripts/test.mjs [rust|node]      default: both
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
+import { startStores } from '../__test__/support/stores.mjs'
 import { buildAddon } from './build.mjs'
 import { buildApp, example, testApp } from './example.mjs'
 import { howToInstall, installModules, installTools, requireCompilers } from './setup.mjs'
@@ -16,19 +17,23 @@ requireCompilers()
 const missing = installTools(['chromium'])
 if (missing.length > 0 && only !== 'rust') stop(howToInstall(missing))
 installModules()
+const { addresses: storeAddresses, stop: stopStores } = await startStores()
 
 if (only !== 'node') {
   const { env, features } = await toolchain()
   run(['cargo', 'test', '--no-default-features'], { env })
-  run(['cargo', 'test', '--no-default-features', '--features', ['server', ...features].join(',')], { env })
+  run(['cargo', 'test', '--no-default-features', '--features', ['server', ...features].join(',')], {
+    env: { ...env, ...storeAddresses },
+  })
   run(['cargo', 'test', '--locked', '--manifest-path', 'bench/quality/Cargo.toml'], { env })
 }
 if (only !== 'rust') {
   await buildAddon('dev')
   buildApp(example)
   buildApp(testApp)
-  run([process.execPath, '--test', '--test-reporter=spec', ...testFiles()], { cwd: root })
+  run([process.execPath, '--test', '--test-reporter=spec', ...testFiles()], { cwd: root, env: storeAddresses })
 }
+await stopStores()
 
 function testFiles() {
   return ['__test__', 'bench'].flatMap((folder) =>

@@ -73,8 +73,8 @@ pub enum Error {
     InvalidOption(String),
 }
 
-/// `Result` with the crate's [`Error`].
-pub type Result<T> = std::result::Result<T, Error>;
+/// `Result` with the crate's [`Error`], where no other is named.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// The stable code, `ERR_UNSHARP_…`.

@@ -1,38 +1,34 @@
 //! The whole way of a request.
 //!
 //! ```text
-//! request -> key -> cache (memory, disk) -> flight -> upstream -> image -> cache -> response
+//! request -> key -> cache (memory, disk, bucket) -> flight -> upstream -> image -> cache -> response
 //! ```
 //!
 //! [`Handler::answer_hot`] is the short way of a variant that lies in memory and is fresh; it does no I/O.
 //! [`Handler::answer`] is the whole one.
 
 mod incoming;
+mod make;
 mod report;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-
 pub use incoming::{AppAnswer, AppFetch, HandlerOptions, Incoming, LocalSource};
 
-use crate::blur;
 use crate::cache::Entry;
-use crate::cache::tiers::Tiers;
+use crate::cache::tiers::{Loaded, Tiers, TiersOptions};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::flight::{Flights, Role};
-use crate::image::{EncodeOptions, Format, Limits, Options, OutputFormat, SharpRules, format};
+use crate::image::Limits;
 use crate::key::CacheKey;
 use crate::log::Logger;
-use crate::negotiate;
 use crate::request::{self, ImageRequest};
 use crate::response::{self, Answer, CacheStatus, Variant};
-use crate::runtime::{Outcome, Pool};
+use crate::runtime::Pool;
 use crate::stats::{Counters, Stats};
 use crate::upstream::remote::{Remote, RemoteOptions};
-use crate::upstream::{Upstream, local};
 
 /// Answers `/_next/image` for one Next app.
 pub struct Handler {
@@ -49,8 +45,10 @@ pub struct Handler {
 }
 
 impl Handler {
+    /// With a bucket, call it on a tokio runtime.
+    ///
     /// # Errors
-    /// [`Error::InvalidOption`] when the certificates can't be read.
+    /// [`Error::InvalidOption`] when the certificates can't be read or the bucket can't be opened.
     pub fn new(config: Config, options: &HandlerOptions, pool: Pool) -> Result<Self> {
         let images = &config.images;
         let remote = Remote::new(RemoteOptions {
@@ -62,10 +60,16 @@ impl Handler {
             ..RemoteOptions::default()
         })?;
         let keeps = config.is_flush_to_disk && images.maximum_disk_cache_size_bytes != Some(0);
-        let cache = keeps.then(|| {
-            let dir = options.dir.join(&config.dist_dir).join("cache/images");
-            Tiers::open(dir, images.maximum_disk_cache_size_bytes, options.memory_bytes)
-        });
+        let open_tiers = || {
+            Tiers::open(TiersOptions {
+                dir: options.dir.join(&config.dist_dir).join("cache/images"),
+                limit_bytes: images.maximum_disk_cache_size_bytes,
+                memory_bytes: options.memory_bytes,
+                store: options.store.clone(),
+                logger: options.logger.clone(),
+            })
+        };
+        let cache = keeps.then(open_tiers).transpose()?;
         let limits = Limits {
             max_pixels: config.img_opt.max_input_pixels.unwrap_or(u64::MAX),
             max_bytes: images.maximum_response_body_bytes,
@@ -127,7 +131,7 @@ impl Handler {
         let wanted = key.clone();
         let work = move || async move {
             // Another flight may have landed between the look-up above and the start of this one.
-            match this.load(&wanted).await {
+            match this.load_local(&wanted).await {
                 Some(entry) if !entry.is_stale(now_ms()) => Ok(entry),
                 _ => this
                     .make(&asked, &source, None)
@@ -159,16 +163,32 @@ impl Handler {
         self.config.cache_handler.as_deref().filter(|_| self.config.images.custom_cache_handler)
     }
 
-    /// Waits for all work that has begun, the refreshes behind stale answers included.
-    pub async fn drain(&self) {
+    /// Whether there is a bucket behind the cache.
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        self.cache.as_ref().is_some_and(Tiers::has_remote)
+    }
+
+    /// Waits for all work that has begun, the refreshes behind stale answers included, and then for at most `budget`
+    /// until what was made is in the bucket. Says whether all of it is.
+    pub async fn drain(&self, budget: Duration) -> bool {
         self.flights.drain().await;
+        self.flush(budget).await
+    }
+
+    /// Waits for at most `budget` until what has been made is in the bucket; says whether all of it is.
+    pub async fn flush(&self, budget: Duration) -> bool {
+        match &self.cache {
+            Some(cache) => cache.flush(budget).await,
+            None => true,
+        }
     }
 
     /// What has happened since the start, and what is going on now.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let (memory_entries, memory_bytes) = self.cache.as_ref().map_or((0, 0), Tiers::in_memory);
-        self.counters.snapshot(self.pool.stats(), memory_entries, memory_bytes)
+        let tiers = self.cache.as_ref().map(Tiers::stats).unwrap_or_default();
+        self.counters.snapshot(self.pool.stats(), tiers)
     }
 
     fn parse(&self, incoming: &Incoming) -> Result<ImageRequest> {
@@ -209,11 +229,23 @@ impl Handler {
     }
 
     async fn load(&self, key: &CacheKey) -> Option<Arc<Entry>> {
-        let loaded = self.cache.as_ref()?.load(key, now_ms()).await;
+        self.loaded(self.cache.as_ref()?.load(key, now_ms()).await)
+    }
+
+    async fn load_local(&self, key: &CacheKey) -> Option<Arc<Entry>> {
+        self.loaded(self.cache.as_ref()?.load_local(key, now_ms()).await)
+    }
+
+    fn loaded(&self, loaded: Loaded) -> Option<Arc<Entry>> {
         if let Some(error) = loaded.failure {
             self.store_failed(&error);
         }
         loaded.entry
+    }
+
+    /// What another server has made anew.
+    async fn load_newer(&self, key: &CacheKey) -> Option<Arc<Entry>> {
+        self.cache.as_ref()?.load_newer(key, now_ms()).await
     }
 
     /// Fetches and makes the variant anew; `previous` is what a stale answer was given from.
@@ -246,6 +278,10 @@ impl Handler {
         source: &LocalSource,
         previous: Arc<Entry>,
     ) -> Result<Arc<Entry>> {
+        let key = cache_key(request);
+        if let Some(entry) = self.load_newer(&key).await {
+            return Ok(entry);
+        }
         match self.make(request, source, Some(&previous)).await {
             Ok(entry) => Ok(entry),
             Err(error) => {
@@ -253,155 +289,33 @@ impl Handler {
                 self.report_refresh_failed(request, &error);
                 self.counters.errors.add(1);
                 let minimum_ttl = self.config.images.minimum_cache_ttl_secs;
-                let entry = previous.after_failed_refresh(now_ms(), minimum_ttl);
-                Ok(self.keep(&cache_key(request), entry).await)
-            }
-        }
-    }
-
-    async fn fetch(&self, request: &ImageRequest, source: &LocalSource) -> Result<Upstream> {
-        let upstream = if request.is_absolute {
-            self.remote.fetch(&request.href).await
-        } else {
-            match source {
-                LocalSource::App(app, token) => {
-                    let answer = app.fetch(&request.href, *token).await?;
-                    local::interpret(answer, self.config.images.maximum_response_body_bytes)
+                let entry = Arc::new(previous.after_failed_refresh(now_ms(), minimum_ttl));
+                if let Some(cache) = &self.cache {
+                    self.saved(cache.save_local(&key, Arc::clone(&entry)).await);
                 }
-                LocalSource::Origin(origin) => self.remote.fetch_origin(origin, &request.href).await,
-            }
-        }?;
-        self.counters.upstream_bytes.add(upstream.body.len() as u64);
-        Ok(upstream)
-    }
-
-    /// Upstream bytes to the variant: optimized, passed through by rule, or, when the optimizing fails, the
-    /// upstream bytes as they are. The last kind carries the upstream's `ETag` as its own, so that it is made
-    /// anew at the next refresh, which comes soon; Next keeps it like every other.
-    async fn convert(
-        &self,
-        request: &ImageRequest,
-        body: Bytes,
-        upstream_etag: String,
-        max_age_secs: u64,
-        fetch_ms: u64,
-    ) -> Result<Entry> {
-        let Some(format) = format::detect(&body) else {
-            return Err(Error::NotAnImage("no known magic number".to_owned()));
-        };
-        if format == Format::Svg && !self.config.images.dangerously_allow_svg {
-            return Err(Error::NotAllowed {
-                public: "\"url\" parameter is valid but image type is not allowed".to_owned(),
-                detail: "dangerouslyAllowSVG is off, and it is an SVG".to_owned(),
-            });
-        }
-        let unchanged = |max_age_secs| Entry {
-            body: body.clone(),
-            extension: format.extension().to_owned(),
-            etag: upstream_etag.clone(),
-            upstream_etag: upstream_etag.clone(),
-            max_age_secs,
-            expires_at_ms: self.expiry(max_age_secs),
-            fallback: None,
-        };
-        let Some(output) = negotiate::output(&request.mime, format) else {
-            self.counters.bypassed.add(1);
-            self.report_bypassed(request, &body, fetch_ms);
-            return Ok(unchanged(max_age_secs));
-        };
-        if self.pool.is_full(self.max_queue) {
-            return Err(Error::Overloaded(format!("{} images are waiting already", self.max_queue)));
-        }
-        let options = Options {
-            width: request.width,
-            height: None,
-            format: Some(output.format),
-            encode: EncodeOptions {
-                quality: quality(output, request.quality),
-                avif_engine: None,
-                mozjpeg: self.config.img_opt.mozjpeg && !output.has_defaults,
-            },
-            sharp: SharpRules::default(),
-        };
-        match self.optimize(body.clone(), options).await {
-            Ok(Outcome::Optimized(made)) => {
-                self.counters.optimized.add(1);
-                self.counters.optimized_bytes.add(made.data.len() as u64);
-                self.report_optimized(request, &body, fetch_ms, &made);
-                let (body, extension) = if request.is_blur {
-                    (blur::placeholder(&made).into(), "svg")
-                } else {
-                    (Bytes::from(made.data), output.extension)
-                };
-                Ok(Entry {
-                    etag: response::etag(&body),
-                    body,
-                    extension: extension.to_owned(),
-                    upstream_etag,
-                    max_age_secs,
-                    expires_at_ms: self.expiry(max_age_secs),
-                    fallback: None,
-                })
-            }
-            Ok(Outcome::Bypass { .. }) => {
-                self.counters.bypassed.add(1);
-                self.report_bypassed(request, &body, fetch_ms);
-                Ok(unchanged(max_age_secs))
-            }
-            Err(error) => {
-                self.counters.fallbacks.add(1);
-                self.report_fallback(request, &body, &error);
-                let minimum_ttl = self.config.images.minimum_cache_ttl_secs;
-                if self.config.strict {
-                    return Ok(unchanged(minimum_ttl));
-                }
-                let max_age_secs = Entry::fallback_age_secs(minimum_ttl);
-                Ok(Entry {
-                    expires_at_ms: Entry::expiry_ms(now_ms(), max_age_secs, 0),
-                    fallback: Some(error.code().to_owned()),
-                    ..unchanged(max_age_secs)
-                })
+                Ok(entry)
             }
         }
-    }
-
-    async fn optimize(&self, body: Bytes, options: Options) -> Result<Outcome> {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        self.pool.optimize(body, options, self.limits, move |outcome| {
-            // Nobody waits any more only when the process is going down.
-            let _ = sender.send(outcome);
-        });
-        receiver.await.unwrap_or(Err(Error::Aborted))
     }
 
     /// A store that fails costs speed only.
     async fn keep(&self, key: &CacheKey, entry: Entry) -> Arc<Entry> {
         let entry = Arc::new(entry);
-        let Some(cache) = &self.cache else { return entry };
-        if let Err(error) = cache.save(key, Arc::clone(&entry)).await {
-            self.store_failed(&error);
+        if let Some(cache) = &self.cache {
+            self.saved(cache.save(key, Arc::clone(&entry)).await);
         }
         entry
     }
 
-    fn expiry(&self, max_age_secs: u64) -> u64 {
-        Entry::expiry_ms(now_ms(), max_age_secs, self.config.images.minimum_cache_ttl_secs)
+    fn saved(&self, outcome: Result<()>) {
+        if let Err(error) = outcome {
+            self.store_failed(&error);
+        }
     }
 
     fn store_failed(&self, error: &Error) {
         self.counters.store_errors.add(1);
         self.report_store_failed(error);
-    }
-}
-
-/// On Next's scale. Where Next names no encoder, sharp's defaults: 80, and PNG in true colour.
-fn quality(output: negotiate::Output, asked: u8) -> u8 {
-    match (output.format, output.has_defaults) {
-        (OutputFormat::Png, true) => 100,
-        (_, true) => 80,
-        // Next asks sharp for a palette at every quality, 100 included; here 100 means true colour.
-        (OutputFormat::Png, false) => asked.min(99),
-        (_, false) => asked,
     }
 }
 

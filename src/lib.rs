@@ -30,6 +30,8 @@ pub mod log;
 pub mod runtime;
 #[cfg(feature = "server")]
 pub mod stats;
+#[cfg(feature = "server")]
+mod tls;
 
 #[cfg(all(feature = "binding", not(test)))]
 mod binding;

@@ -10,6 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
+use crate::error::Error;
+
 /// How much a record matters, the gravest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -109,6 +111,23 @@ impl Logger {
             self.sink.write(Record { level, event, message, fields });
         }
     }
+}
+
+impl Logger {
+    /// Writes a record of a failure that belongs to no request.
+    pub fn write_error(&self, level: Level, event: &'static str, error: &Error) {
+        self.write(level, event, || {
+            let mut fields = Map::new();
+            describe_error(&mut fields, error);
+            (error.to_string(), fields)
+        });
+    }
+}
+
+/// The fields that say which error it is.
+pub fn describe_error(fields: &mut Map<String, Value>, error: &Error) {
+    fields.insert("code".to_owned(), error.code().into());
+    fields.insert("status".to_owned(), error.status().into());
 }
 
 /// Warnings and errors, as text.

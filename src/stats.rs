@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::cache::tiers::TiersStats;
 use crate::runtime::PoolStats;
 
 /// A number that only grows.
@@ -14,7 +15,8 @@ impl Counter {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    fn value(&self) -> u64 {
+    /// How many so far.
+    pub fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -34,6 +36,18 @@ macro_rules! counters {
             pub memory_entries: u64,
             /// Bytes in the memory tier.
             pub memory_bytes: u64,
+            /// Variants that the bucket had.
+            pub bucket_hits: u64,
+            /// Looks into the bucket that found nothing of use.
+            pub bucket_misses: u64,
+            /// Looks into the bucket that failed.
+            pub bucket_errors: u64,
+            /// Variants written to the bucket.
+            pub bucket_pushes: u64,
+            /// Variants that could not be written to the bucket.
+            pub bucket_push_errors: u64,
+            /// Variants that wait to be written to the bucket.
+            pub bucket_queue: u64,
             /// Images in work.
             pub running: u64,
             /// Images that wait for a thread.
@@ -50,6 +64,12 @@ macro_rules! counters {
                     $((stringify!($name), self.$name),)*
                     ("memory_entries", self.memory_entries),
                     ("memory_bytes", self.memory_bytes),
+                    ("bucket_hits", self.bucket_hits),
+                    ("bucket_misses", self.bucket_misses),
+                    ("bucket_errors", self.bucket_errors),
+                    ("bucket_pushes", self.bucket_pushes),
+                    ("bucket_push_errors", self.bucket_push_errors),
+                    ("bucket_queue", self.bucket_queue),
                     ("running", self.running),
                     ("waiting", self.waiting),
                     ("budget_used_bytes", self.budget_used_bytes),
@@ -61,11 +81,17 @@ macro_rules! counters {
         impl Counters {
             /// The counts beside the present state.
             #[must_use]
-            pub fn snapshot(&self, pool: PoolStats, memory_entries: u64, memory_bytes: u64) -> Stats {
+            pub fn snapshot(&self, pool: PoolStats, tiers: TiersStats) -> Stats {
                 Stats {
                     $($name: self.$name.value(),)*
-                    memory_entries,
-                    memory_bytes,
+                    memory_entries: tiers.memory_entries,
+                    memory_bytes: tiers.memory_bytes,
+                    bucket_hits: tiers.remote.hits,
+                    bucket_misses: tiers.remote.misses,
+                    bucket_errors: tiers.remote.errors,
+                    bucket_pushes: tiers.remote.pushes,
+                    bucket_push_errors: tiers.remote.push_errors,
+                    bucket_queue: tiers.remote.queued,
                     running: pool.running as u64,
                     waiting: pool.waiting as u64,
                     budget_used_bytes: pool.budget_used_bytes,

@@ -72,6 +72,12 @@ export async function startApp(t, { handler, config, images, dist = freshDist(),
     ...dist,
     origin: `http://127.0.0.1:${port}`,
     stop,
+    /** Sends a signal and waits for the end. */
+    end: async (signal) => {
+      const exited = once(child, 'exit')
+      child.kill(signal)
+      await exited
+    },
     log: () => log,
     stats: async () => {
       const answered = once(child, 'message')

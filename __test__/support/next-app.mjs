@@ -15,11 +15,11 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { pack } from '../../scripts/pack.mjs'
 import { BROWSER, imagePath, send, until } from './app.mjs'
+import { canConnect, freePort } from './ports.mjs'
 
 const WAYS = path.resolve(import.meta.dirname, '../ways')
 const PLATFORM = 'linux-x64-gnu'
@@ -121,16 +121,6 @@ export function nextApp(major, { leaveOut = [] } = {}) {
   }
 }
 
-/** A port that nobody listens on. */
-async function freePort() {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  return port
-}
-
 async function startServer(t, { cwd, env, args }) {
   const port = await freePort()
   const child = spawn(process.execPath, args(port), {
@@ -169,14 +159,6 @@ async function startServer(t, { cwd, env, args }) {
       return files.map((file) => path.basename(file)).filter((name) => /sharp|vips/.test(name))
     },
   }
-}
-
-function canConnect(port) {
-  return new Promise((resolve) => {
-    const probe = connect(port, '127.0.0.1')
-    probe.once('connect', () => resolve(true) || probe.destroy())
-    probe.once('error', () => resolve(false))
-  })
 }
 
 /** Names of all files under a folder, relative to it, and their sizes in bytes. */

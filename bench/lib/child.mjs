@@ -1,7 +1,7 @@
 // One peer in a process of its own, so that its CPU time and its peak memory are its own.
 
-import { readFileSync, writeFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
+import { watchMemory } from './memory.mjs'
 import { loadPeer } from './peers.mjs'
 
 const [name, entry] = process.argv.slice(2)
@@ -71,21 +71,4 @@ async function run(input, job, times, inflight) {
   const failed = lanes.find(({ status }) => status === 'rejected')
   if (failed) throw failed.reason
   return { data, latenciesMs }
-}
-
-// Linux can forget the high-water mark (clear_refs 5). Elsewhere it covers the process's whole life, and in
-// a fresh process that is nearly the same.
-function watchMemory() {
-  if (process.platform === 'linux') {
-    writeFileSync('/proc/self/clear_refs', '5')
-    const before = statusBytes('VmRSS')
-    return { growthBytes: () => statusBytes('VmHWM') - before }
-  }
-  const before = process.memoryUsage.rss()
-  return { growthBytes: () => process.resourceUsage().maxRSS * 1024 - before }
-}
-
-function statusBytes(field) {
-  const line = readFileSync('/proc/self/status', 'utf8').match(new RegExp(`^${field}:\\s*(\\d+) kB`, 'm'))
-  return Number(line[1]) * 1024
 }

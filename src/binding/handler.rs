@@ -12,12 +12,14 @@ use napi::{Env, Result, Status};
 use napi_derive::napi;
 use tokio::sync::oneshot;
 
-use super::io;
+use super::log::{LogCall, logger, sink};
+use super::store::resolve_store;
 use super::values::js_error;
+use super::{io, millis, promise};
 use crate::config::Config;
 use crate::error::Error;
 use crate::handler::{AppAnswer, AppFetch, Handler, HandlerOptions, Incoming, LocalSource};
-use crate::log::{Format, Level, Logger, Record, Sink};
+use crate::log::{Level, Logger};
 use crate::response::Answer;
 use crate::runtime::{PoolOptions, pool};
 use crate::upstream::local::LocalAnswer;
@@ -47,6 +49,10 @@ pub struct NativeHandlerOptions {
     pub extra_ca_certs: Option<String>,
     /// PEM text of certificate authorities besides the system's, Node's `tls.rootCertificates`
     pub ca_certs: Option<String>,
+    /// the bucket's url; absent, the environment's
+    pub store: Option<String>,
+    /// no bucket, whatever the environment says
+    pub local_only: Option<bool>,
     /// `silent`, `error`, `warn`, `info` or `debug`; absent, `warn`
     pub log_level: Option<String>,
     /// `text` or `json`, for the console; absent, `text`
@@ -90,22 +96,6 @@ pub struct NativeLocalAnswer {
 /// The arguments of `fetchLocal`: href, token, id.
 type LocalCall = FnArgs<(String, u32, u32)>;
 type FetchLocal = ThreadsafeFunction<LocalCall, (), LocalCall, Status, false, true>;
-
-/// The arguments of `log`: level, event, message, fields as JSON.
-type LogCall = FnArgs<(String, String, String, String)>;
-type Log = ThreadsafeFunction<LogCall, (), LogCall, Status, false, true>;
-
-/// The user's logger in JavaScript.
-struct JsSink(Log);
-
-impl Sink for JsSink {
-    fn write(&self, record: Record) {
-        let fields = serde_json::Value::Object(record.fields).to_string();
-        let call = (record.level.name().to_owned(), record.event.to_owned(), record.message, fields);
-        // Fails only once the process is closing.
-        let _ = self.0.call(call.into(), ThreadsafeFunctionCallMode::NonBlocking);
-    }
-}
 
 /// The answer to one request.
 #[napi(object, object_from_js = false)]
@@ -194,18 +184,19 @@ impl NativeHandler {
                 Ok::<_, napi::Error>(Arc::new(App { fetch, pending: Arc::default() }))
             })
             .transpose()?;
-        let sink = log
-            .map(|function| {
-                let log =
-                    function.build_threadsafe_function().weak::<true>().callee_handled::<false>().build()?;
-                Ok::<_, napi::Error>(Arc::new(JsSink(log)) as Arc<dyn Sink>)
-            })
-            .transpose()?;
+        let sink = log.as_ref().map(sink).transpose()?;
         let origin = options.origin.clone();
-        let handler = logger(&options, sink)
+        let handler = logger(options.log_level.as_deref(), options.log_format.as_deref(), sink)
             .and_then(|logger| build(options, logger))
             .map_err(|error| js_error(env, &error))?;
         Ok(Self { handler: Arc::new(handler), app, origin })
+    }
+
+    /// Whether there is a bucket behind the cache.
+    #[napi(getter)]
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        self.handler.has_store()
     }
 
     /// The most bytes that a source may have, Next's `images.maximumResponseBody`.
@@ -294,38 +285,35 @@ impl NativeHandler {
         self.handler.stats().entries().into_iter().map(|(name, value)| (name, value as f64)).collect()
     }
 
-    /// Waits for all work that has begun.
+    /// Waits for all work that has begun, and then for at most `budget_ms` until what was made is in the bucket. Says
+    /// whether all of it is.
     ///
     /// # Errors
     /// When no promise can be made.
-    #[napi(ts_return_type = "Promise<void>")]
-    pub fn drain<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
-        let runtime = io()?;
-        let (deferred, promise) = env.create_deferred()?;
+    #[napi(ts_return_type = "Promise<boolean>")]
+    pub fn drain<'env>(&self, env: &'env Env, budget_ms: f64) -> Result<Object<'env>> {
         let handler = Arc::clone(&self.handler);
-        runtime.spawn(async move {
-            handler.drain().await;
-            deferred.resolve(|_| Ok(()));
-        });
-        Ok(promise)
+        promise(env, async move { Ok(handler.drain(millis(budget_ms)).await) })
     }
-}
 
-fn logger(options: &NativeHandlerOptions, sink: Option<Arc<dyn Sink>>) -> crate::Result<Logger> {
-    let level = match options.log_level.as_deref() {
-        None => Some(Level::Warn),
-        Some("silent") => None,
-        Some(name) => Some(
-            Level::from_name(name)
-                .ok_or_else(|| Error::InvalidOption(format!("logLevel {name:?} is not known")))?,
-        ),
-    };
-    let format = match options.log_format.as_deref() {
-        None | Some("text") => Format::Text,
-        Some("json") => Format::Json,
-        Some(name) => return Err(Error::InvalidOption(format!("logFormat {name:?} is not known"))),
-    };
-    Ok(sink.map_or_else(|| Logger::console(level, format), |sink| Logger::new(level, sink)))
+    /// Waits for at most `budget_ms` until what was made is in the bucket. Says whether all of it is.
+    ///
+    /// # Errors
+    /// When no promise can be made.
+    #[napi(ts_return_type = "Promise<boolean>")]
+    pub fn flush<'env>(&self, env: &'env Env, budget_ms: f64) -> Result<Object<'env>> {
+        let handler = Arc::clone(&self.handler);
+        promise(env, async move { Ok(handler.flush(millis(budget_ms)).await) })
+    }
+
+    /// The same for the moment when the process exits and no promise is awaited any more.
+    ///
+    /// # Errors
+    /// When there are no I/O threads.
+    #[napi]
+    pub fn flush_blocking(&self, budget_ms: f64) -> Result<bool> {
+        Ok(io()?.block_on(self.handler.flush(millis(budget_ms))))
+    }
 }
 
 fn build(options: NativeHandlerOptions, logger: Logger) -> crate::Result<Handler> {
@@ -365,5 +353,24 @@ fn build(options: NativeHandlerOptions, logger: Logger) -> crate::Result<Handler
     // The HTTP client's connections belong to the runtime that they are made on.
     let runtime = io().map_err(|error| Error::InvalidOption(error.to_string()))?;
     let _inside = runtime.enter();
-    Handler::new(config, &handler_options, pool().clone())
+    let make = |options: &HandlerOptions| Handler::new(config.clone(), options, pool().clone());
+    if options.local_only == Some(true) {
+        return make(&handler_options);
+    }
+    let was_asked_for = options.store.is_some();
+    let ca_certs = handler_options.ca_certs_pem.clone();
+    let with_store = resolve_store(options.store, ca_certs).and_then(|store| {
+        handler_options.store = store;
+        make(&handler_options)
+    });
+    match with_store {
+        // What the environment says may be meant for something else, and images are served without a bucket too.
+        Err(error) if !was_asked_for => {
+            handler_options.store = None;
+            let handler = make(&handler_options)?;
+            handler_options.logger.write_error(Level::Error, "bucket_not_used", &error);
+            Ok(handler)
+        }
+        opened => opened,
+    }
 }

@@ -2,11 +2,14 @@
 //! the pool or the runtime, and settle a promise with the outcome.
 
 mod handler;
+mod log;
 mod store;
+mod sync;
 mod values;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi::{Env, JsDeferred, Result};
@@ -105,6 +108,22 @@ pub fn metadata<'env>(
 
 /// A promise's other end, whichever way it is settled.
 type Deferred<T> = JsDeferred<T, Box<dyn FnOnce(Env) -> Result<T>>>;
+
+/// A promise of what `work` comes to, which runs on the I/O threads.
+fn promise<T: ToNapiValue + Send + 'static>(
+    env: &Env,
+    work: impl Future<Output = crate::Result<T>> + Send + 'static,
+) -> Result<Object<'_>> {
+    let runtime = io()?;
+    let (deferred, promise) = env.create_deferred()?;
+    runtime.spawn(async move { settle(deferred, work.await) });
+    Ok(promise)
+}
+
+/// A time from JavaScript, which has checked its range.
+fn millis(ms: f64) -> Duration {
+    Duration::from_millis(ms as u64)
+}
 
 fn settle<T: ToNapiValue + 'static>(deferred: Deferred<T>, outcome: crate::Result<T>) {
     deferred.resolve(Box::new(move |env| outcome.map_err(|error| js_error(env, &error))));

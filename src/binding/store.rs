@@ -7,12 +7,14 @@ use napi::bindgen_prelude::{Buffer, Either, Null, Object, Uint8Array};
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use super::io;
 use super::values::js_error;
+use super::{io, millis, promise};
 use crate::cache::Entry;
-use crate::cache::tiers::Tiers;
+use crate::cache::object::{StoreConfig, StoreOptions};
+use crate::cache::tiers::{Tiers, TiersOptions};
 use crate::error::Error;
 use crate::key::CacheKey;
+use crate::log::Logger;
 
 /// Options of the variant store.
 #[napi(object)]
@@ -23,6 +25,12 @@ pub struct NativeVariantStoreOptions {
     pub limit_bytes: Option<f64>,
     /// bytes of hot variants kept in memory
     pub memory_bytes: f64,
+    /// the bucket's url; absent, the environment's
+    pub store: Option<String>,
+    /// no bucket, whatever the environment says
+    pub local_only: Option<bool>,
+    /// PEM text of certificate authorities besides the system's, Node's `tls.rootCertificates`
+    pub ca_certs: Option<String>,
 }
 
 /// A variant to keep.
@@ -94,13 +102,21 @@ pub struct NativeVariantStore {
 
 #[napi]
 impl NativeVariantStore {
-    /// Opens the folder, which need not exist yet.
+    /// Opens the folder, which need not exist yet, and the bucket behind it, if there is one.
+    ///
+    /// # Errors
+    /// Throws an Error that carries `code` and `status` when the bucket's settings can't be used.
     #[napi(constructor)]
+    pub fn new(env: Env, options: NativeVariantStoreOptions) -> Result<Self> {
+        let tiers = open(options).map_err(|error| js_error(env, &error))?;
+        Ok(Self { tiers: Arc::new(tiers) })
+    }
+
+    /// Whether there is a bucket behind the folder.
+    #[napi(getter)]
     #[must_use]
-    pub fn new(options: NativeVariantStoreOptions) -> Self {
-        let limit_bytes = options.limit_bytes.map(|bytes| bytes as u64);
-        let tiers = Tiers::open(options.dir, limit_bytes, options.memory_bytes as u64);
-        Self { tiers: Arc::new(tiers) }
+    pub fn has_store(&self) -> bool {
+        self.tiers.has_remote()
     }
 
     /// The variant of this key, `null` when there is none; at once when it is hot, else a promise of it.
@@ -138,16 +154,59 @@ impl NativeVariantStore {
     /// Rejects with an Error that carries `code` and `status` when the folder can't be written; it is in memory then.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn save<'env>(&self, env: &'env Env, key: String, variant: NativeVariant) -> Result<Object<'env>> {
-        let (deferred, promise) = env.create_deferred()?;
         let tiers = Arc::clone(&self.tiers);
         let entry = Arc::new(Entry::from(variant));
-        io()?.spawn(async move {
-            let saved = match CacheKey::parse(&key) {
+        promise(env, async move {
+            match CacheKey::parse(&key) {
                 Some(key) => tiers.save(&key, entry).await,
                 None => Err(Error::Store(format!("{key:?} is no key of a variant"))),
-            };
-            deferred.resolve(move |env| saved.map_err(|error| js_error(env, &error)));
-        });
-        Ok(promise)
+            }
+        })
     }
+
+    /// Waits for at most `budget_ms` until what was kept is in the bucket. Says whether all of it is.
+    ///
+    /// # Errors
+    /// When no promise can be made.
+    #[napi(ts_return_type = "Promise<boolean>")]
+    pub fn flush<'env>(&self, env: &'env Env, budget_ms: f64) -> Result<Object<'env>> {
+        let tiers = Arc::clone(&self.tiers);
+        promise(env, async move { Ok(tiers.flush(millis(budget_ms)).await) })
+    }
+
+    /// The same for the moment when the process exits and no promise is awaited any more.
+    ///
+    /// # Errors
+    /// When there are no I/O threads.
+    #[napi]
+    pub fn flush_blocking(&self, budget_ms: f64) -> Result<bool> {
+        Ok(io()?.block_on(self.tiers.flush(millis(budget_ms))))
+    }
+}
+
+fn open(options: NativeVariantStoreOptions) -> crate::Result<Tiers> {
+    let store = match options.local_only {
+        Some(true) => None,
+        _ => resolve_store(options.store, options.ca_certs.map(String::into_bytes))?,
+    };
+    // What the bucket is asked with belongs to the runtime that it is opened on.
+    let runtime = io().map_err(|error| Error::InvalidOption(error.to_string()))?;
+    let _inside = runtime.enter();
+    Tiers::open(TiersOptions {
+        dir: options.dir.into(),
+        limit_bytes: options.limit_bytes.map(|bytes| bytes as u64),
+        memory_bytes: options.memory_bytes as u64,
+        store,
+        logger: Logger::default(),
+    })
+}
+
+/// The bucket that is meant, `None` where nobody names one. Reads the environment, so it belongs on the main thread,
+/// where JavaScript writes it.
+pub(super) fn resolve_store(
+    store: Option<String>,
+    ca_certs_pem: Option<Vec<u8>>,
+) -> crate::Result<Option<StoreConfig>> {
+    let options = StoreOptions { store, ca_certs_pem, ..StoreOptions::default() };
+    StoreConfig::resolve(options, &|name| std::env::var(name).ok())
 }

@@ -3,24 +3,36 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use super::Entry;
 use crate::error::{Error, Result};
 
 /// The parts of an entry's file name, each checked to be safe in a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FileName {
+pub struct FileName {
+    /// What Cache-Control says, in seconds.
     pub max_age_secs: u64,
+    /// When the entry turns stale, in milliseconds since the Unix epoch.
     pub expires_at_ms: u64,
+    /// [`Entry::etag`].
     pub etag: String,
+    /// [`Entry::upstream_etag`].
     pub upstream_etag: String,
+    /// The output type, without a dot.
     pub extension: String,
+    /// [`Entry::fallback`].
     pub fallback: Option<String>,
 }
 
 /// What the sixth part begins with. Nothing else may stand there: a name that goes on is a file half-written.
 const FALLBACK: &str = "ERR_UNSHARP_";
+
+/// Length of a SHA-256 in base64url.
+const SHA256_BASE64_LEN: usize = 43;
 
 impl FileName {
     /// The name under which an entry is stored; [`Error::Store`] when a text can't stand in a file name.
@@ -56,6 +68,18 @@ impl FileName {
             extension: extension.to_owned(),
             fallback: fallback.map(str::to_owned),
         })
+    }
+
+    /// Whether `body` can be what the name speaks of. Next writes its files in place, so a reader beside it can meet
+    /// a part of one. Where the etag is the body's own hash, that shows.
+    pub(super) fn fits(&self, body: &[u8]) -> bool {
+        let is_hash = || BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(body)) == self.etag;
+        !body.is_empty() && (!self.tells_body() || is_hash())
+    }
+
+    /// Whether the etag is the body's own hash. A passthrough entry's says nothing about its bytes.
+    pub(super) fn tells_body(&self) -> bool {
+        self.etag != self.upstream_etag && self.etag.len() == SHA256_BASE64_LEN
     }
 
     /// The entry that this name and `body` make.

@@ -6,6 +6,8 @@
 //! filesystem and writable (`dir` is often a mount), and two levels deep, because Next reads
 //! the files of every folder in `dir` as an entry but stops at a folder.
 
+#[cfg(feature = "server")]
+mod exchange;
 mod files;
 mod scan;
 
@@ -16,7 +18,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use self::files::{LARGEST_FILE_BYTES, is_sound, names_in, read_bounded, remove_folder, store_error};
+#[cfg(feature = "server")]
+pub(super) use self::exchange::{Accepted, Found, Local};
+use self::files::{LARGEST_FILE_BYTES, names_in, read_bounded, remove_folder, store_error};
 use super::byte_lru::ByteLru;
 use super::file_name::FileName;
 use super::{Entry, VariantStore};
@@ -184,7 +188,7 @@ impl Shared {
         for name in names {
             let path = folder.join(name.to_string());
             match read_bounded(&path) {
-                Ok(body) if is_sound(&name, &body) => return Ok(Listed::Steady(Some(name.with_body(body)))),
+                Ok(body) if name.fits(&body) => return Ok(Listed::Steady(Some(name.with_body(body)))),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Listed::Vanished),
                 Err(error) => return Err(store_error("read", &path, &error)),

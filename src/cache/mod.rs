@@ -3,9 +3,15 @@
 mod byte_lru;
 #[cfg(test)]
 pub mod conformance;
-mod file_name;
+pub mod file_name;
 pub mod filesystem;
 pub mod memory;
+#[cfg(feature = "server")]
+pub mod object;
+#[cfg(feature = "server")]
+pub mod remote;
+#[cfg(feature = "server")]
+pub mod sync;
 #[cfg(feature = "server")]
 pub mod tiers;
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::cache::object::StoreConfig;
 use crate::error::Result;
 use crate::log::Logger;
 use crate::response::Conditionals;
@@ -23,6 +24,8 @@ pub struct HandlerOptions {
     pub extra_ca_certs: Option<PathBuf>,
     /// Certificate authorities besides the system's, PEM: those that Node brings along.
     pub ca_certs_pem: Option<Vec<u8>>,
+    /// The bucket behind the cache on this machine. Default: none.
+    pub store: Option<StoreConfig>,
     /// Where failures are told. Default: warnings and errors as text on standard error.
     pub logger: Logger,
 }
@@ -37,6 +40,7 @@ impl HandlerOptions {
             max_queue: 1_000,
             extra_ca_certs: None,
             ca_certs_pem: None,
+            store: None,
             logger: Logger::default(),
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::Handler;
 use crate::error::Error;
 use crate::image::{Optimized, format};
-use crate::log::{Level, safe_url};
+use crate::log::{Level, describe_error, safe_url};
 use crate::request::ImageRequest;
 
 type Fields = Map<String, Value>;
@@ -44,11 +44,7 @@ impl Handler {
 
     /// A store that fails costs speed only.
     pub(super) fn report_store_failed(&self, error: &Error) {
-        self.logger.write(Level::Warn, "store_failed", || {
-            let mut fields = Fields::new();
-            describe_error(&mut fields, error);
-            (error.to_string(), fields)
-        });
+        self.logger.write_error(Level::Warn, "store_failed", error);
     }
 
     pub(super) fn report_optimized(
@@ -119,9 +115,4 @@ fn describe_source(fields: &mut Fields, source: &[u8]) {
     let format = format::detect(source).map_or("unknown", |format| format.extension());
     fields.insert("source_format".to_owned(), format.into());
     fields.insert("source_bytes".to_owned(), source.len().into());
-}
-
-fn describe_error(fields: &mut Fields, error: &Error) {
-    fields.insert("code".to_owned(), error.code().into());
-    fields.insert("status".to_owned(), error.status().into());
 }

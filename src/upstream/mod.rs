@@ -10,7 +10,7 @@ pub mod remote;
 #[cfg(feature = "server")]
 mod resolver;
 #[cfg(all(test, feature = "server"))]
-mod test_server;
+pub(crate) mod test_server;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

@@ -8,9 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response, redirect};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use url::Url;
 
 use super::address::{is_private, literal_ip};
@@ -19,6 +17,7 @@ use super::local::{self, LocalAnswer};
 use super::resolver::{GuardedResolver, Lookup, PrivateAddress, Refusal, SystemLookup};
 use super::{Upstream, invalid};
 use crate::error::{Error, Result};
+use crate::tls;
 
 /// What the client reads when an answer can't be used; Next's wording.
 const INVALID_UPSTREAM: &str = "\"url\" parameter is valid but upstream response is invalid";
@@ -99,7 +98,7 @@ impl Remote {
     /// [`Remote::new`] with the look-up and the judge of addresses given.
     fn assemble(options: RemoteOptions, lookup: Arc<dyn Lookup>, refuses: Refusal) -> Result<Self> {
         let refusal = (!options.allow_local_ip).then_some(refuses);
-        let tls = tls_config(&options)?;
+        let tls = tls::client_config(options.extra_ca_certs.as_deref(), options.ca_certs_pem.as_deref())?;
         let external = client(tls.clone(), GuardedResolver { lookup: Arc::clone(&lookup), refusal })?;
         // The app itself lives at a private address as a rule.
         let origin = client(tls, GuardedResolver { lookup, refusal: None })?;
@@ -206,22 +205,6 @@ fn client(tls: ClientConfig, resolver: GuardedResolver) -> Result<Client> {
         .pool_idle_timeout(IDLE_TIMEOUT)
         .build()
         .map_err(|error| Error::InvalidOption(format!("HTTP client: {}", in_one_line(&error))))
-}
-
-fn tls_config(options: &RemoteOptions) -> Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    // Certificates that can't be read or parsed are left out, as every TLS client does: one odd
-    // certificate must not cut off all sources.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let file = options.extra_ca_certs.as_ref().and_then(|path| std::fs::read(path).ok());
-    for pem in [file.as_deref(), options.ca_certs_pem.as_deref()].into_iter().flatten() {
-        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::InvalidOption(format!("TLS: {error}")))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// Sends the request; once more where a connection kept from before was just being closed by the server,

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 /// Given the request's path and the connection to answer on, which is closed afterwards.
 type Answer = dyn Fn(&str, &mut TcpStream) + Send + Sync;
 
-pub(super) struct TestServer {
+pub(crate) struct TestServer {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
     stopped: Arc<AtomicBool>,
@@ -17,12 +17,12 @@ pub(super) struct TestServer {
 }
 
 impl TestServer {
-    pub(super) fn start(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
         Self::start_at(Ipv4Addr::LOCALHOST, 0, answer)
     }
 
     /// Port 0 takes any that is free.
-    pub(super) fn start_at(
+    pub(crate) fn start_at(
         ip: Ipv4Addr,
         port: u16,
         answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static,
@@ -48,7 +48,7 @@ impl TestServer {
     }
 
     /// Answers every request with one header block and body, connection closed.
-    pub(super) fn with(status_and_headers: &str, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn with(status_and_headers: &str, body: impl Into<Vec<u8>>) -> Self {
         let head = format!("HTTP/1.1 {status_and_headers}\r\nConnection: close\r\n\r\n");
         let body = body.into();
         Self::start(move |_, stream| {
@@ -58,16 +58,16 @@ impl TestServer {
         })
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// The requests so far: request line and headers.
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
