@@ -422,6 +422,162 @@ export interface CacheSync extends CacheWatcher {
  */
 export function startCacheSync(options?: CacheSyncOptions): Promise<CacheSync>
 
+/** What the service and the optimizer without a server have in common. `docs/SERVICE.md` has the whole table. */
+export interface OptimizerOptions {
+  /** The folder of a built Next app, whose config counts, and whose cache folder is used unless `cacheDir` is given. */
+  nextDir?: string
+  /**
+   * A JSON file with further settings, and with `images` and what else of a Next config matters; or the
+   * `required-server-files.json` of a build. Settings in it count least.
+   */
+  config?: string
+  /** The config object as next.config exports it, in place of `nextDir` or of one in the file. */
+  nextConfig?: object
+  /** Where relative urls come from, such as `http://app:3000`. Default: nowhere, and they are refused. */
+  fallback?: string
+  /** The Host header of requests to it. Default: that of the url. */
+  fallbackHostHeader?: string
+  /**
+   * What replicas share so that a variant is made once: `memory` (nothing), `filesystem:PATH`, `redis://…`, `rediss://…`
+   * (TLS) or `valkey://…`, with the number of the database in the url. Default `memory`.
+   */
+  storage?: string
+  /** What the keys in Redis begin with. Default `unsharp`. */
+  storagePrefix?: string
+  /** The bucket for variants: `s3://`, `gs://`, `az://`, `file://`. Default: from the environment, else none. */
+  store?: string
+  /** The folder for variants on this machine. Default: that of the app in `nextDir`, `images` in a `filesystem:` storage, else none. */
+  cacheDir?: string
+  /** Memory for hot variants, bytes; an integer from 0. Default 64 MiB. */
+  memoryBytes?: number
+  /** For one request, waiting and all attempts included, milliseconds. Default 30000; then 504. */
+  timeout?: number
+  /** Attempts at one variant in all replicas together, an integer from 1. Default 3; then 502. */
+  maxAttempts?: number
+  /** How long a result waits in the storage for other replicas, milliseconds. Default 3600000. */
+  ttl?: number
+  /** Images in work at once, for the whole process; an integer from 1 to 1024. Default: the CPUs, by cgroup quota. */
+  concurrency?: number
+  /** Images that may wait for their turn; an integer from 0. Default 1000; then 503. */
+  maxQueue?: number
+  /** Memory for the decoded pixels of all images in work, bytes; an integer from 1. Default 512 MiB. */
+  memoryBudget?: number
+  /** How long `close()` may take, milliseconds. Default 25000. */
+  shutdownGrace?: number
+  /** As for {@link createImageHandler}. */
+  logger?: Logger
+  /** As for {@link createImageHandler}. */
+  logLevel?: 'silent' | 'error' | 'warn' | 'info' | 'debug'
+  /** As for {@link createImageHandler}. */
+  logFormat?: 'text' | 'json'
+}
+
+export interface ServeOptions extends OptimizerOptions {
+  /** A name or an address. Default `0.0.0.0`. */
+  host?: string
+  /** An integer from 0 (any free one) to 65535. Default 3000. */
+  port?: number
+  /** Connections that are open at once; more wait in line. Default 10000. */
+  maxConnections?: number
+  /**
+   * For the head of a connection's next request, and for a client that takes nothing of its answer, milliseconds.
+   * Default 75000, longer than proxies keep a connection idle.
+   */
+  idleTimeout?: number
+  /** Writes a line of JSON for every request to standard output. Default false. */
+  accessLog?: boolean
+  /** Sends `Server-Timing` with every image. Default false. */
+  serverTiming?: boolean
+}
+
+/** Counts since the start, and the present state; new ones are no breaking change. */
+export interface ServiceStats extends ImageHandlerStats {
+  /** Images in work. */
+  running: number
+  /** Images that wait for a thread. */
+  waiting: number
+  /** Variants that wait for their turn with the coordinator. */
+  coordinatorWaiting: number
+  /** 1 while the shared storage answers, else 0; always 1 for `memory`. */
+  coordinatorIsConnected: number
+}
+
+export interface Service {
+  /** The address that it listens on. */
+  host: string
+  /** Its port, also where any free one was asked for. */
+  port: number
+  /** Both as `http://host:port`. */
+  url: string
+  /**
+   * Accepts no more connections, answers the requests that are there, finishes what has begun, pushes what is not in
+   * the bucket yet. Takes no longer than `shutdownGrace`; says whether all of it was done.
+   */
+  close(): Promise<boolean>
+  /** What happened so far. */
+  stats(): ServiceStats
+}
+
+/**
+ * The dedicated optimizer, as `npx unsharp serve` starts it: answers `/_next/image`, `/healthz`, `/readyz` and
+ * `/metrics`, on the addon's own threads. Takes no signals; what is not among the options comes from the environment
+ * (`UNSHARP_PORT`, …) and the JSON file.
+ *
+ * @throws {UnsharpError} as a rejection: `ERR_UNSHARP_INVALID_OPTION` for options that can't be used, an address that
+ *   can't be had included
+ */
+export function serve(options?: ServeOptions): Promise<Service>
+
+export interface FetchAndOptimizeOptions {
+  /** px, an integer from 1 to 16383; any, not only those of the config. The image is never enlarged. */
+  width: number
+  /** An integer from 1 to 100, default 75; any, not only those of the config. */
+  quality?: number
+  /** What to encode to. Default: what `accept` leads to. */
+  format?: 'avif' | 'webp' | 'jpeg' | 'png'
+  /** An Accept header; the formats of the config count. Default: a client that accepts nothing special. */
+  accept?: string
+}
+
+export interface FetchedVariant {
+  /** The encoded image. */
+  data: Buffer
+  /** Its media type. */
+  contentType: string
+  /** Without quotes. */
+  etag: string
+  /** Seconds that a client may keep it. */
+  maxAge: number
+  /** `HIT`: it was there; `STALE`: there and due for a refresh, which runs now; `MISS`: it was made. */
+  cache: 'HIT' | 'MISS' | 'STALE'
+  /** Where optimizing failed and `data` is the source as it came: the error's code. */
+  fallback?: string
+}
+
+export interface Optimizer {
+  /**
+   * One variant, through the same queue, storage and cache as the service's.
+   *
+   * @param url absolute, or a path that `fallback` serves; `remotePatterns` and `localPatterns` bind it
+   * @throws {UnsharpError} as a rejection: the codes of an upstream that fails, `ERR_UNSHARP_NOT_ALLOWED`,
+   *   `ERR_UNSHARP_OVERLOADED`, `ERR_UNSHARP_TIMEOUT`
+   */
+  fetchAndOptimize(url: string, options: FetchAndOptimizeOptions): Promise<FetchedVariant>
+  /** Finishes what has begun, within `shutdownGrace`; says whether all of it was done. */
+  close(): Promise<boolean>
+  /** What happened so far. */
+  stats(): ServiceStats
+}
+
+/**
+ * The service without HTTP.
+ *
+ * @param options `allowAnySource`: true lets urls pass that no pattern of the config allows. Private addresses stay
+ *   refused unless `images.dangerouslyAllowLocalIP` allows them. Default false.
+ * @throws {UnsharpError} as a rejection: `ERR_UNSHARP_INVALID_OPTION` for options that can't be used
+ */
+export function createOptimizer(options?: OptimizerOptions & { allowAnySource?: boolean }): Promise<Optimizer>
+
 /** The stable names of everything that can go wrong. */
 export type UnsharpErrorCode =
   /** 400: a request breaks a rule of `/_next/image`. */
@@ -434,7 +590,7 @@ export type UnsharpErrorCode =
   | 'ERR_UNSHARP_UPSTREAM_STATUS'
   /** 504: the upstream did not answer in time. */
   | 'ERR_UNSHARP_UPSTREAM_TIMEOUT'
-  /** 500: the upstream could not be reached or read. */
+  /** 500, or 502 in the service once all attempts are used up: the upstream could not be reached or read. */
   | 'ERR_UNSHARP_UPSTREAM'
   /** 413: more bytes than allowed. */
   | 'ERR_UNSHARP_TOO_LARGE'
@@ -446,7 +602,7 @@ export type UnsharpErrorCode =
   | 'ERR_UNSHARP_ENCODE'
   /** 503: too much work is waiting already. */
   | 'ERR_UNSHARP_OVERLOADED'
-  /** 503: the work took longer than `timeoutMs`. */
+  /** 503: the work took longer than `timeoutMs`. 504 in the service: the request took longer than `timeout`. */
   | 'ERR_UNSHARP_TIMEOUT'
   /** 499: the caller gave up. */
   | 'ERR_UNSHARP_ABORTED'

@@ -6,6 +6,7 @@ const { UnsharpError, callSite } = require('./lib/errors.js')
 const { createImageHandler } = require('./lib/handler.js')
 const native = require('./lib/native.js')
 const options = require('./lib/options.js')
+const { createOptimizer, serve } = require('./lib/serve.js')
 
 /** @typedef {import('./index.d.ts').OptimizeResult} OptimizeResult */
 /** @typedef {import('./index.d.ts').Metadata} Metadata */
@@ -59,4 +60,14 @@ function rethrow(failure) {
   }
 }
 
-module.exports = { UnsharpError, cacheRestore, cacheWatch, createImageHandler, metadata, optimize, startCacheSync }
+module.exports = {
+  UnsharpError,
+  cacheRestore,
+  cacheWatch,
+  createImageHandler,
+  createOptimizer,
+  metadata,
+  optimize,
+  serve,
+  startCacheSync,
+}

@@ -129,6 +129,33 @@ export declare class NativeListing {
   next(): Promise<Array<NativeListed>>
 }
 
+/** The dedicated service, with or without a server. */
+export declare class NativeService {
+  /**
+   * Listens, and answers requests from then on.
+   *
+   * # Errors
+   * Rejects with an Error that carries `code` and `status` when the address can't be had.
+   */
+  listen(options: NativeListenOptions): Promise<NativeAddress>
+  /**
+   * Accepts no more, finishes what has begun, pushes what is left, within the time. Says whether all was done.
+   *
+   * # Errors
+   * When no promise can be made.
+   */
+  close(graceMs: number): Promise<boolean>
+  /**
+   * One variant, without a request.
+   *
+   * # Errors
+   * Rejects with an Error that carries `code` and `status`.
+   */
+  fetchAndOptimize(wanted: NativeWanted): Promise<NativeFound>
+  /** Counters and the present state; those of the coordinator begin with `coordinator`. */
+  stats(): Record<string, number>
+}
+
 /** Variants in memory and in a folder of Next's layout. */
 export declare class NativeVariantStore {
   /**
@@ -182,6 +209,14 @@ export declare function concurrency(): number
  */
 export declare function metadata(input: Uint8Array, limits?: NativeLimits | undefined | null, draw?: boolean | undefined | null): Promise<NativeMetadata>
 
+/** Where a server came to listen. */
+export interface NativeAddress {
+  /** an address */
+  host: string
+  /** never 0 */
+  port: number
+}
+
 /** The answer to one request. */
 export interface NativeAnswer {
   /** HTTP status */
@@ -192,6 +227,22 @@ export interface NativeAnswer {
   body: Buffer
   /** whether a refresh runs behind this answer, which may still ask for a relative url with the request's token */
   revalidating: boolean
+}
+
+/** What `fetchAndOptimize()` answers. */
+export interface NativeFound {
+  /** the image; a copy */
+  data: Buffer
+  /** `image/avif`, … */
+  contentType: string
+  /** unquoted */
+  etag: string
+  /** seconds that a client may keep it */
+  maxAge: number
+  /** where it came from */
+  cache: 'HIT' | 'MISS' | 'STALE'
+  /** why the image is the source as it came, where optimizing it failed */
+  fallback?: string
 }
 
 /** Options of the handler. */
@@ -254,6 +305,18 @@ export interface NativeListed {
   modifiedAtMs: number
   /** unquoted, base64url */
   etag: string
+}
+
+/** Where a server listens. */
+export interface NativeListenOptions {
+  /** a name or an address */
+  host?: string
+  /** 0: any */
+  port?: number
+  /** connections at once */
+  maxConnections?: number
+  /** milliseconds for the head of a request, and for a client to take a part of an answer */
+  idleTimeoutMs?: number
 }
 
 /** The app's answer to an internal GET. */
@@ -382,6 +445,56 @@ export interface NativeRestoreReport {
   reason?: string
 }
 
+/** Options of the service. What is absent takes its default. */
+export interface NativeServiceOptions {
+  /** a Next app whose build is read */
+  nextDir?: string
+  /** or the Next config as JSON */
+  config?: string
+  /** or the `required-server-files.json` of a build */
+  manifest?: string
+  /** folder of the variants; absent: that of the app, or none */
+  cacheDir?: string
+  /** bytes of hot variants kept in memory */
+  memoryBytes?: number
+  /** images in work at once, for the whole process */
+  concurrency?: number
+  /** bytes of decoded images at once, for the whole process */
+  memoryBudgetBytes?: number
+  /** images that may wait before a further one is refused */
+  maxQueue?: number
+  /** where relative urls are fetched */
+  fallback?: string
+  /** the `Host` header there */
+  fallbackHostHeader?: string
+  /** what replicas share */
+  storage?: string
+  /** what its keys begin with */
+  storagePrefix?: string
+  /** the bucket; absent: from the environment */
+  store?: string
+  /** milliseconds for a request */
+  timeoutMs?: number
+  /** attempts at one variant */
+  maxAttempts?: number
+  /** milliseconds for which a result is kept for other replicas */
+  ttlMs?: number
+  /** no pattern binds `fetchAndOptimize` */
+  anySource?: boolean
+  /** `Server-Timing` with every image */
+  serverTiming?: boolean
+  /** a line of JSON for every request on standard output */
+  accessLog?: boolean
+  /** PEM file, Node's `NODE_EXTRA_CA_CERTS` */
+  extraCaCerts?: string
+  /** PEM text of certificate authorities besides the system's, Node's `tls.rootCertificates` */
+  caCerts?: string
+  /** `silent`, `error`, `warn`, `info` or `debug`; absent, `warn` */
+  logLevel?: string
+  /** `text` or `json`, for the console; absent, `text` */
+  logFormat?: string
+}
+
 /** Where sharp does something else than Next wants; each false by default. */
 export interface NativeSharpRules {
   /** makes an image larger than it is */
@@ -497,6 +610,29 @@ export interface NativeVariantStoreOptions {
   /** PEM text of certificate authorities besides the system's, Node's `tls.rootCertificates` */
   caCerts?: string
 }
+
+/** What `fetchAndOptimize()` wants. */
+export interface NativeWanted {
+  /** absolute, or a path of the app */
+  url: string
+  /** px */
+  width: number
+  /** 1..=100 */
+  quality: number
+  /** an Accept header */
+  accept?: string
+  /** the media type that is wanted, in place of a header */
+  mime?: string
+}
+
+/**
+ * Opens the service. `log(level, event, message, fields)` takes what is to be logged, the fields as JSON; without it
+ * the console does.
+ *
+ * # Errors
+ * Rejects with an Error that carries `code` and `status` when the options can't be used.
+ */
+export declare function openService(options: NativeServiceOptions, log?: ((level: string, event: string, message: string, fields: string) => void) | undefined): Promise<NativeService>
 
 /**
  * Optimizes one image on the pool. The input is copied before the call returns, so what the caller does with

@@ -317,6 +317,7 @@ test('ESM and CommonJS give the same functions', async () => {
       console.log(Object.keys(required).every((name) => imported[name] === required[name]), Object.keys(required).sort().join())
     })
   `)
-  const names = 'UnsharpError,cacheRestore,cacheWatch,createImageHandler,metadata,optimize,startCacheSync'
+  const names =
+    'UnsharpError,cacheRestore,cacheWatch,createImageHandler,createOptimizer,metadata,optimize,serve,startCacheSync'
   assert.equal(printed, `true ${names}`)
 })

@@ -9,6 +9,8 @@ import {
   cacheRestore,
   cacheWatch,
   createImageHandler,
+  createOptimizer,
+  type FetchedVariant,
   type ImageHandler,
   type ImageHandlerStats,
   type Metadata,
@@ -17,6 +19,8 @@ import {
   optimize,
   type RestoreProgress,
   type RestoreReport,
+  type Service,
+  serve,
   startCacheSync,
   UnsharpError,
 } from '../index.js'
@@ -148,3 +152,23 @@ image.blur(3)
 image.webp({ lossless: true })
 // @ts-expect-error a path is not an input
 sharp('photo.jpg')
+
+const service: Service = await serve({ port: 0, host: '127.0.0.1', nextDir: '.', accessLog: true, storage: 'memory' })
+const listening: string = `${service.url} ${service.port + 1}`
+const closed: boolean = await service.close()
+const depth: number = service.stats().coordinatorWaiting
+// @ts-expect-error a port is a number
+await serve({ port: '80' })
+// @ts-expect-error no such option
+await serve({ colour: 'red' })
+
+const optimizer = await createOptimizer({ nextConfig: {}, allowAnySource: true, logLevel: 'silent' })
+const variant: FetchedVariant = await optimizer.fetchAndOptimize('/a.jpg', { width: 640, format: 'avif' })
+const state: 'HIT' | 'MISS' | 'STALE' = variant.cache
+// @ts-expect-error a server's option
+await createOptimizer({ port: 80 })
+// @ts-expect-error width is required
+await optimizer.fetchAndOptimize('/a.jpg', {})
+// @ts-expect-error GIF is not made from a url
+await optimizer.fetchAndOptimize('/a.jpg', { width: 640, format: 'gif' })
+console.log(listening, closed, depth, state)

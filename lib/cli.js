@@ -2,7 +2,7 @@
 // @ts-check
 'use strict'
 
-// `npx unsharp`: the variants of the bucket for operators and init containers. Exit codes: 0 done, 1 it failed, 2 the
+// `npx unsharp`: the service, and the variants of the bucket for operators and init containers. Exit codes: 0 done, 1 it failed, 2 the
 // command line is wrong, 130 and 143 interrupted.
 
 const { HELP, UsageError, readArguments } = require('./cli/arguments.js')
@@ -16,6 +16,8 @@ const COMMANDS = {
 
 /** @param {string[]} argv @returns {Promise<number>} the exit code */
 async function main(argv) {
+  // Its flags are a table of their own.
+  if (argv[0] === 'serve') return require('./cli/serve.js').run(argv.slice(1))
   const { command, options } = readArguments(argv)
   if (options.version) {
     console.log(version)

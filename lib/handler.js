@@ -253,4 +253,4 @@ function keepForRefresh(refreshing, token, client) {
   }
 }
 
-module.exports = { createImageHandler }
+module.exports = { createImageHandler, serializeConfig }

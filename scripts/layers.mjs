@@ -1,6 +1,6 @@
 // The layer rule: dependencies point one way.
 //
-//   binding, service -> handler -> request, negotiate, key, cache, flight, upstream, response, … -> image -> error
+//   binding -> service -> handler -> request, negotiate, key, cache, flight, upstream, response, … -> image -> error
 //
 // napi is named in src/binding only, and the core tier has no runtime and no network in its graph.
 import { execFileSync } from 'node:child_process'
@@ -9,7 +9,7 @@ import path from 'node:path'
 import { root, stop } from './shell.mjs'
 
 /** The higher a module, the more it may name. Modules that are not listed stand on the level of `request`. */
-const LEVELS = { error: 0, image: 1, handler: 3, binding: 4, service: 4 }
+const LEVELS = { error: 0, image: 1, handler: 3, service: 4, binding: 5 }
 const MIDDLE = 2
 
 /** Crates that bring in a runtime, the network or Node. */

@@ -3,6 +3,7 @@
 //   node scripts/test.mjs [rust|node]      default: both
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
+import { serverVariables } from '../__test__/support/redis.mjs'
 import { startStores } from '../__test__/support/stores.mjs'
 import { buildAddon } from './build.mjs'
 import { buildApp, example, testApp } from './example.mjs'
@@ -17,13 +18,15 @@ requireCompilers()
 const missing = installTools(['chromium'])
 if (missing.length > 0 && only !== 'rust') stop(howToInstall(missing))
 installModules()
-const { addresses: storeAddresses, stop: stopStores } = await startStores()
+const { addresses, stop: stopStores } = await startStores()
+// Where buckets are, and which programs are a Redis and a Valkey.
+const servers = { ...addresses, ...serverVariables() }
 
 if (only !== 'node') {
   const { env, features } = await toolchain()
   run(['cargo', 'test', '--no-default-features'], { env })
   run(['cargo', 'test', '--no-default-features', '--features', ['server', ...features].join(',')], {
-    env: { ...env, ...storeAddresses },
+    env: { ...env, ...servers },
   })
   run(['cargo', 'test', '--locked', '--manifest-path', 'bench/quality/Cargo.toml'], { env })
 }
@@ -31,7 +34,7 @@ if (only !== 'rust') {
   await buildAddon('dev')
   buildApp(example)
   buildApp(testApp)
-  run([process.execPath, '--test', '--test-reporter=spec', ...testFiles()], { cwd: root, env: storeAddresses })
+  run([process.execPath, '--test', '--test-reporter=spec', ...testFiles()], { cwd: root, env: servers })
 }
 await stopStores()
 

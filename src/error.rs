@@ -4,6 +4,7 @@
 
 /// Everything that can go wrong between a request and an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Error {
     /// The request breaks a rule of `/_next/image`; the text is Next's own wording.
@@ -21,10 +22,12 @@ pub enum Error {
     #[error("not an image: {0}")]
     NotAnImage(String),
     /// The upstream answered with a status other than 2xx. `public` is Next's wording.
-    #[error("upstream answered {status}: {public}")]
+    #[error("upstream answered {answered}: {public}")]
     UpstreamStatus {
         /// What the client is answered: the upstream's status from 400 up, else 500.
         status: u16,
+        /// The status itself.
+        answered: u16,
         /// What the client reads.
         public: String,
     },
@@ -115,6 +118,17 @@ impl Error {
             Self::Overloaded(_) | Self::Timeout(_) => 503,
             Self::Aborted => 499,
             Self::Upstream(_) | Self::Encode(_) | Self::Panic(_) | Self::Store(_) => 500,
+        }
+    }
+
+    /// Whether the same may succeed when it is tried again soon: the upstream could not be reached, broke off, was too
+    /// slow, or answered 429, 500, 502, 503 or 504.
+    #[must_use]
+    pub fn may_heal(&self) -> bool {
+        match self {
+            Self::Upstream(_) | Self::UpstreamTimeout(_) => true,
+            Self::UpstreamStatus { answered, .. } => matches!(answered, 429 | 500 | 502..=504),
+            _ => false,
         }
     }
 

@@ -9,24 +9,34 @@
 
 mod incoming;
 mod make;
+mod parsed;
+mod reply;
 mod report;
+mod worker;
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub use incoming::{AppAnswer, AppFetch, HandlerOptions, Incoming, LocalSource};
+pub use incoming::{AppAnswer, AppFetch, Fleet, HandlerOptions, Incoming, LocalSource, Variants, Way};
+pub use reply::{Found, Made, MadeHow, Observer, Reply, Steps};
+pub use worker::Maker;
 
+use self::parsed::{Parsed, RecentRequests};
 use crate::cache::Entry;
 use crate::cache::tiers::{Loaded, Tiers, TiersOptions};
 use crate::config::Config;
+use crate::coordinate::{By, Job, Urgency};
 use crate::error::{Error, Result};
+use crate::fair::Lane;
 use crate::flight::{Flights, Role};
 use crate::image::Limits;
 use crate::key::CacheKey;
 use crate::log::Logger;
+use crate::negotiate::negotiate;
 use crate::request::{self, ImageRequest};
-use crate::response::{self, Answer, CacheStatus, Variant};
-use crate::runtime::Pool;
+use crate::response::{self, CacheStatus, Variant};
+use crate::runtime::{Pool, PoolOptions};
 use crate::stats::{Counters, Stats};
 use crate::upstream::remote::{Remote, RemoteOptions};
 
@@ -37,8 +47,10 @@ pub struct Handler {
     max_queue: usize,
     /// `None` when the config forbids keeping variants: then every answer is a MISS, as in Next.
     cache: Option<Tiers>,
+    requests: RecentRequests,
     flights: Flights<Arc<Entry>>,
     remote: Remote,
+    observer: Option<Arc<dyn Observer>>,
     pool: Pool,
     counters: Arc<Counters>,
     logger: Logger,
@@ -57,13 +69,19 @@ impl Handler {
             allow_local_ip: images.dangerously_allow_local_ip,
             extra_ca_certs: options.extra_ca_certs.clone(),
             ca_certs_pem: options.ca_certs_pem.clone(),
+            origin_host: options.origin_host.clone(),
             ..RemoteOptions::default()
         })?;
         let keeps = config.is_flush_to_disk && images.maximum_disk_cache_size_bytes != Some(0);
+        let (dir, limit_bytes) = match &options.variants {
+            Variants::InApp => (options.dir.join(&config.dist_dir).join("cache/images"), None),
+            Variants::In(dir) => (dir.clone(), None),
+            Variants::InMemory => (PathBuf::new(), Some(0)),
+        };
         let open_tiers = || {
             Tiers::open(TiersOptions {
-                dir: options.dir.join(&config.dist_dir).join("cache/images"),
-                limit_bytes: images.maximum_disk_cache_size_bytes,
+                dir,
+                limit_bytes: limit_bytes.or(images.maximum_disk_cache_size_bytes),
                 memory_bytes: options.memory_bytes,
                 store: options.store.clone(),
                 logger: options.logger.clone(),
@@ -79,8 +97,10 @@ impl Handler {
             limits,
             max_queue: options.max_queue,
             cache,
+            requests: RecentRequests::new(),
             flights: Flights::new(),
             remote,
+            observer: options.observer.clone(),
             pool,
             counters: Arc::default(),
             logger: options.logger.clone(),
@@ -97,56 +117,94 @@ impl Handler {
     /// The answer, if it takes neither I/O nor noticeable time: a mistake in the request, or a fresh variant in
     /// memory that is sent as it is.
     #[must_use]
-    pub fn answer_hot(&self, incoming: &Incoming) -> Option<Answer> {
-        let request = match self.parse(incoming) {
-            Ok(request) => request,
-            Err(error) => return Some(self.refuse_request(incoming, &error)),
+    pub fn answer_hot(&self, incoming: &Incoming) -> Option<Reply> {
+        let parsed = match self.parse(incoming) {
+            Ok(parsed) => parsed,
+            Err(error) => return Some(self.refuse_request(incoming, error)),
         };
-        let entry = self.cache.as_ref()?.hot(&cache_key(&request), now_ms())?;
+        let key = parsed.key.clone();
+        let entry = self.cache.as_ref()?.hot(&key, now_ms())?;
         if response::takes_compression(&entry.extension, &self.config) {
             return None;
         }
-        Some(self.found(&request, incoming, &entry, CacheStatus::Hit))
+        let found = Found { key, entry, status: CacheStatus::Hit, revalidating: false };
+        Some(self.found(&parsed.request, incoming, found))
     }
 
-    /// The answer, whatever it takes. Work that others can use goes on when this future is dropped.
-    pub async fn answer(self: &Arc<Self>, incoming: &Incoming, source: LocalSource) -> Answer {
-        let request = match self.parse(incoming) {
-            Ok(request) => Arc::new(request),
-            Err(error) => return self.refuse_request(incoming, &error),
+    /// The answer, whatever it takes.
+    pub async fn answer(self: &Arc<Self>, incoming: &Incoming, way: Way) -> Reply {
+        let parsed = match self.parse(incoming) {
+            Ok(parsed) => parsed,
+            Err(error) => return self.refuse_request(incoming, error),
         };
-        let key = cache_key(&request);
-        if let Some(entry) = self.load(&key).await {
-            if !entry.is_stale(now_ms()) {
-                return self.found(&request, incoming, &entry, CacheStatus::Hit);
-            }
-            let mut answer = self.found(&request, incoming, &entry, CacheStatus::Stale);
-            let this = Arc::clone(self);
-            let refresh = move || async move { this.revalidate(&request, &source, entry).await };
-            answer.revalidating = self.flights.spawn_if_idle(&key, refresh);
-            return answer;
+        match self.variant(&parsed.request, way).await {
+            Ok(found) => self.found(&parsed.request, incoming, found),
+            Err(error) => self.refuse(incoming, error),
         }
-        let this = Arc::clone(self);
-        let asked = Arc::clone(&request);
+    }
+
+    /// The variant that is asked for: found, or made, or shared with whoever has it made already.
+    ///
+    /// # Errors
+    /// Why there is none; what could not be optimized is no error but served as it came.
+    pub async fn variant(self: &Arc<Self>, request: &ImageRequest, way: Way) -> Result<Found> {
+        let key = cache_key(request);
+        if let Some(entry) = self.load(&key).await {
+            let mut found = Found { key, entry, status: CacheStatus::Hit, revalidating: false };
+            if found.entry.is_stale(now_ms()) {
+                found.status = CacheStatus::Stale;
+                let (this, asked, old) = (Arc::clone(self), request.clone(), Arc::clone(&found.entry));
+                let refresh = move || async move { this.refresh(asked, way, old).await };
+                found.revalidating = self.flights.spawn_if_idle(&found.key, refresh);
+            }
+            return Ok(found);
+        }
+        let entry = match way {
+            Way::Alone(source) => self.make_once(request.clone(), source).await,
+            Way::Together(fleet) => {
+                let job = Job { key: key.clone(), request: request.clone(), urgency: Urgency::Client };
+                let made = fleet.coordinator.make(job, fleet.deadline).await;
+                made.map(|made| (made.entry, made.by))
+            }
+        };
+        entry.map(|(entry, by)| {
+            if by == By::Another {
+                self.counters.followers.add(1);
+            }
+            Found { key, entry, status: CacheStatus::Miss, revalidating: false }
+        })
+    }
+
+    /// Makes the variant, or shares in the work of the request that has it made. Work goes on when its requests go.
+    async fn make_once(
+        self: &Arc<Self>,
+        asked: ImageRequest,
+        source: LocalSource,
+    ) -> Result<(Arc<Entry>, By)> {
+        let (this, key) = (Arc::clone(self), cache_key(&asked));
         let wanted = key.clone();
         let work = move || async move {
-            // Another flight may have landed between the look-up above and the start of this one.
+            // Another flight may have landed between the look-up before and the start of this one.
             match this.load_local(&wanted).await {
                 Some(entry) if !entry.is_stale(now_ms()) => Ok(entry),
-                _ => this
-                    .make(&asked, &source, None)
-                    .await
-                    .inspect_err(|error| this.report_failed(&asked, error)),
+                _ => {
+                    let made = this.make(&asked, &source, None, Lane::Client).await;
+                    made.inspect_err(|error| this.report_failed(&asked, error))
+                }
             }
         };
-        match self.flights.run(&key, work).await {
-            (role, Ok(entry)) => {
-                if role == Role::Follower {
-                    self.counters.followers.add(1);
-                }
-                self.found(&request, incoming, &entry, CacheStatus::Miss)
+        let (role, made) = self.flights.run(&key, work).await;
+        made.map(|entry| (entry, if role == Role::Leader { By::Us } else { By::Another }))
+    }
+
+    /// Has the variant made anew behind the answer that `old` was given for.
+    async fn refresh(&self, asked: ImageRequest, way: Way, old: Arc<Entry>) -> Result<Arc<Entry>> {
+        match way {
+            Way::Alone(source) => self.revalidate(&asked, &source, old).await,
+            Way::Together(fleet) => {
+                let job = Job { key: cache_key(&asked), request: asked, urgency: Urgency::Background };
+                fleet.coordinator.make(job, fleet.deadline).await.map(|made| made.entry)
             }
-            (_, Err(error)) => self.refuse(incoming, &error),
         }
     }
 
@@ -161,6 +219,41 @@ impl Handler {
     #[must_use]
     pub fn image_cache_handler(&self) -> Option<&str> {
         self.config.cache_handler.as_deref().filter(|_| self.config.images.custom_cache_handler)
+    }
+
+    /// The media type that a client with this Accept header gets; empty for that of the source.
+    #[must_use]
+    pub fn negotiate(&self, accept: &str) -> String {
+        negotiate(Some(accept), &self.config.images.formats).unwrap_or_default()
+    }
+
+    /// A request for what may be no size or quality of the config, for callers who are trusted with them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] and [`Error::NotAllowed`]; with `allows_any_source` no pattern is asked.
+    pub fn request_for(
+        &self,
+        url: &str,
+        width: u32,
+        quality: u8,
+        mime: String,
+        allows_any_source: bool,
+    ) -> Result<ImageRequest> {
+        let (href, is_absolute) =
+            if allows_any_source { request::any_source(url)? } else { request::source(url, &self.config)? };
+        Ok(ImageRequest { href, is_absolute, width, quality, mime, is_static_media: false, is_blur: false })
+    }
+
+    /// How much may be in work at once.
+    #[must_use]
+    pub fn pool_options(&self) -> PoolOptions {
+        self.pool.options()
+    }
+
+    /// Would a further image be refused now?
+    #[must_use]
+    pub fn is_saturated(&self) -> bool {
+        self.pool.is_full(self.max_queue)
     }
 
     /// Whether there is a bucket behind the cache.
@@ -191,27 +284,25 @@ impl Handler {
         self.counters.snapshot(self.pool.stats(), tiers)
     }
 
-    fn parse(&self, incoming: &Incoming) -> Result<ImageRequest> {
-        request::parse(split(&incoming.url).1, incoming.accept.as_deref(), &self.config)
+    fn parse(&self, incoming: &Incoming) -> Result<Arc<Parsed>> {
+        self.requests.parse(split(&incoming.url).1, incoming.accept.as_deref(), &self.config)
     }
 
-    fn refuse(&self, incoming: &Incoming, error: &Error) -> Answer {
+    /// The answer to a request that can't be served.
+    #[must_use]
+    pub fn refuse(&self, incoming: &Incoming, error: Error) -> Reply {
         self.counters.errors.add(1);
-        response::error(error, incoming.method == "HEAD", &self.config)
+        let answer = response::error(&error, incoming.method == "HEAD", &self.config);
+        Reply { answer, key: None, status: None, error: Some(error) }
     }
 
-    fn refuse_request(&self, incoming: &Incoming, error: &Error) -> Answer {
-        self.report_refused(&incoming.url, error);
+    fn refuse_request(&self, incoming: &Incoming, error: Error) -> Reply {
+        self.report_refused(&incoming.url, &error);
         self.refuse(incoming, error)
     }
 
-    fn found(
-        &self,
-        request: &ImageRequest,
-        incoming: &Incoming,
-        entry: &Entry,
-        status: CacheStatus,
-    ) -> Answer {
+    fn found(&self, request: &ImageRequest, incoming: &Incoming, found: Found) -> Reply {
+        let Found { key, entry, status, revalidating } = found;
         let counter = match status {
             CacheStatus::Hit => &self.counters.hits,
             CacheStatus::Stale => &self.counters.stale,
@@ -225,7 +316,10 @@ impl Handler {
             max_age_secs: entry.max_age_secs,
             fallback: entry.fallback.as_deref(),
         };
-        response::image(request, &variant, status, &incoming.conditionals(), &self.config)
+        let conditionals = incoming.conditionals();
+        let mut answer = response::image(request, &variant, status, &conditionals, &self.config);
+        answer.revalidating = revalidating;
+        Reply { answer, key: Some(key), status: Some(status), error: None }
     }
 
     async fn load(&self, key: &CacheKey) -> Option<Arc<Entry>> {
@@ -243,33 +337,14 @@ impl Handler {
         loaded.entry
     }
 
+    /// What this or another server has made while this one waited for its turn.
+    async fn load_again(&self, key: &CacheKey) -> Option<Arc<Entry>> {
+        self.loaded(self.cache.as_ref()?.load_again(key, now_ms()).await)
+    }
+
     /// What another server has made anew.
     async fn load_newer(&self, key: &CacheKey) -> Option<Arc<Entry>> {
         self.cache.as_ref()?.load_newer(key, now_ms()).await
-    }
-
-    /// Fetches and makes the variant anew; `previous` is what a stale answer was given from.
-    async fn make(
-        &self,
-        request: &ImageRequest,
-        source: &LocalSource,
-        previous: Option<&Entry>,
-    ) -> Result<Arc<Entry>> {
-        let started = Instant::now();
-        let upstream = self.fetch(request, source).await?;
-        let fetch_ms = millis(started.elapsed());
-        let upstream_etag = upstream.upstream_etag();
-        let minimum_ttl = self.config.images.minimum_cache_ttl_secs;
-        let max_age = response::max_age(upstream.cache_control.as_deref()).max(minimum_ttl);
-        let entry = match previous.filter(|entry| entry.is_reusable_for(&upstream_etag)) {
-            // What was made before is still right, and Next keeps its max-age too.
-            Some(entry) => {
-                self.report_reused(request, &upstream.body, fetch_ms);
-                Entry { expires_at_ms: self.expiry(entry.max_age_secs), ..entry.clone() }
-            }
-            None => self.convert(request, upstream.body, upstream_etag, max_age, fetch_ms).await?,
-        };
-        Ok(self.keep(&cache_key(request), entry).await)
     }
 
     async fn revalidate(
@@ -282,7 +357,7 @@ impl Handler {
         if let Some(entry) = self.load_newer(&key).await {
             return Ok(entry);
         }
-        match self.make(request, source, Some(&previous)).await {
+        match self.make(request, source, Some(&previous), Lane::Background).await {
             Ok(entry) => Ok(entry),
             Err(error) => {
                 // The old variant stays, and its source is asked again soon, but not at once.
@@ -329,8 +404,4 @@ fn cache_key(request: &ImageRequest) -> CacheKey {
 
 fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
-}
-
-fn millis(elapsed: Duration) -> u64 {
-    elapsed.as_millis() as u64
 }

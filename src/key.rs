@@ -14,6 +14,7 @@ pub const CACHE_VERSION: u32 = 4;
 ///
 /// The alphabet is checked wherever a key is made, so a key is safe as a file name and as an object name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize), serde(try_from = "String"))]
 pub struct CacheKey(String);
 
 impl CacheKey {
@@ -43,6 +44,15 @@ impl CacheKey {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// For serde, which must not let in what no key is.
+impl TryFrom<String> for CacheKey {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not a cache key")
     }
 }
 

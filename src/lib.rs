@@ -15,6 +15,8 @@ pub mod request;
 
 pub mod cache;
 #[cfg(feature = "server")]
+pub mod coordinate;
+#[cfg(feature = "server")]
 pub mod flight;
 pub mod upstream;
 
@@ -23,11 +25,14 @@ mod blur;
 pub mod image;
 pub mod response;
 
+pub mod fair;
 #[cfg(feature = "server")]
 pub mod handler;
 #[cfg(feature = "server")]
 pub mod log;
 pub mod runtime;
+#[cfg(feature = "server")]
+pub mod service;
 #[cfg(feature = "server")]
 pub mod stats;
 #[cfg(feature = "server")]

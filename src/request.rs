@@ -19,6 +19,7 @@ const BLUR_QUALITY: u8 = 70;
 
 /// A request that passed all checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub struct ImageRequest {
     /// The source: normalised when absolute, else the path and query as they were sent.
     pub href: String,
@@ -34,6 +35,18 @@ pub struct ImageRequest {
     pub is_static_media: bool,
     /// Only in `next dev`: is the answer the blurred placeholder?
     pub is_blur: bool,
+}
+
+impl ImageRequest {
+    /// Whom others are protected from when this source is slow: host and port of an absolute url; all paths of the app
+    /// are one, without a name.
+    #[must_use]
+    pub fn source(&self) -> String {
+        let url = self.is_absolute.then(|| Url::parse(&self.href).ok()).flatten();
+        let Some(url) = url else { return String::new() };
+        let host = url.host_str().unwrap_or_default();
+        url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
 }
 
 /// Is `path` (without the query) ours to answer? Without optimization it is not: the app answers its 404. Neither is
@@ -110,8 +123,11 @@ fn single<'a>(query: &'a str, name: &str, label: &str) -> Result<Cow<'a, str>> {
     }
 }
 
-/// What `url` stands for, and whether it is absolute.
-fn source(url: &str, config: &Config) -> Result<(String, bool)> {
+/// What `url` stands for, and whether it is absolute, if the config allows it.
+///
+/// # Errors
+/// [`Error::InvalidRequest`] and [`Error::NotAllowed`] with Next's texts.
+pub fn source(url: &str, config: &Config) -> Result<(String, bool)> {
     if url.encode_utf16().count() > MAX_URL_LENGTH {
         return Err(refused("\"url\" parameter is too long"));
     }
@@ -131,6 +147,19 @@ fn source(url: &str, config: &Config) -> Result<(String, bool)> {
         return Err(not_allowed(url, "no remotePattern or domain matches"));
     }
     Ok((parsed.into(), true))
+}
+
+/// The same without asking the patterns: any http(s) url, or path of the app.
+///
+/// # Errors
+/// [`Error::InvalidRequest`] for what is neither.
+pub fn any_source(url: &str) -> Result<(String, bool)> {
+    let invalid = || refused("\"url\" parameter is invalid");
+    if url.starts_with('/') && !url.starts_with("//") {
+        return Ok((url.to_owned(), false));
+    }
+    let parsed = Url::parse(url).map_err(|_| invalid())?;
+    if matches!(parsed.scheme(), "http" | "https") { Ok((parsed.into(), true)) } else { Err(invalid()) }
 }
 
 fn check_local(url: &str, config: &Config) -> Result<()> {

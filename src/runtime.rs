@@ -4,7 +4,6 @@
 //! beside it keeps its latency. A job first reads the header, then waits until the memory that it will take
 //! fits the budget, then runs.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
+use crate::fair::{FairQueue, Place};
 use crate::image::{
     Format, Header, Inspected, Limits, Optimized, Options, Progress, inspect, inspect_to_draw, svg,
 };
@@ -63,10 +63,7 @@ impl CancelHandle {
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
         let Some(shared) = self.shared.upgrade() else { return };
-        let mut state = shared.lock();
-        let position = state.waiting.iter().position(|task| Arc::ptr_eq(&task.cancelled, &self.cancelled));
-        let dropped = position.and_then(|position| state.waiting.remove(position));
-        drop(state);
+        let dropped = shared.lock().waiting.remove(|task| Arc::ptr_eq(&task.cancelled, &self.cancelled));
         shared.budget_freed.notify_all();
         if let Some(task) = dropped {
             (task.work)(Err(Error::Aborted));
@@ -113,7 +110,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     options: PoolOptions,
-    waiting: VecDeque<Task>,
+    waiting: FairQueue<Task>,
     threads: usize,
     idle: usize,
     running: usize,
@@ -142,7 +139,7 @@ impl Pool {
     pub fn new(options: PoolOptions) -> Self {
         let state = State {
             options,
-            waiting: VecDeque::new(),
+            waiting: FairQueue::default(),
             threads: 0,
             idle: 0,
             running: 0,
@@ -186,7 +183,7 @@ impl Pool {
         state.running + state.waiting.len() >= state.options.concurrency.saturating_add(max_queue)
     }
 
-    /// Queues one image. `done` is called exactly once, on a pool thread or, when the job is cancelled while
+    /// Queues one image at its place in line. `done` is called exactly once, on a pool thread or, when the job is cancelled while
     /// it waits, on the cancelling one.
     ///
     /// A panic in a codec is answered as [`Error::Panic`], and the thread lives on.
@@ -195,9 +192,11 @@ impl Pool {
         input: Bytes,
         options: Options,
         limits: Limits,
+        place: &Place,
         done: impl FnOnce(Result<Outcome>) + Send + 'static,
     ) -> CancelHandle {
         self.spawn(
+            place,
             move |budget| match header(&input, &limits, options.sharp.draw)? {
                 Inspected::Bypass { format, header } => Ok(Outcome::Bypass { format, header, input }),
                 Inspected::Image(job) => {
@@ -218,11 +217,12 @@ impl Pool {
         draw: bool,
         done: impl FnOnce(Result<Inspected>) + Send + 'static,
     ) -> CancelHandle {
-        self.spawn(move |_| header(input.as_ref(), &limits, draw), done)
+        self.spawn(&Place::default(), move |_| header(input.as_ref(), &limits, draw), done)
     }
 
     fn spawn<T>(
         &self,
+        place: &Place,
         job: impl FnOnce(&Budget) -> Result<T> + Send + 'static,
         done: impl FnOnce(Result<T>) + Send + 'static,
     ) -> CancelHandle {
@@ -230,13 +230,13 @@ impl Pool {
         let work = Box::new(move |admitted: Result<Budget>| {
             done(admitted.and_then(|budget| catch_panic(|| job(&budget))));
         });
-        self.enqueue(Task { work, cancelled: Arc::clone(&cancelled) });
+        self.enqueue(place, Task { work, cancelled: Arc::clone(&cancelled) });
         CancelHandle { cancelled, shared: Arc::downgrade(&self.shared) }
     }
 
-    fn enqueue(&self, task: Task) {
+    fn enqueue(&self, place: &Place, task: Task) {
         let mut state = self.shared.lock();
-        state.waiting.push_back(task);
+        state.waiting.push(place, task);
         if state.idle < state.waiting.len() && state.threads < state.options.concurrency {
             state.threads += 1;
             let shared = Arc::clone(&self.shared);
@@ -250,7 +250,7 @@ impl Pool {
             }
             if state.threads == 0 {
                 // Not one thread can be had: say so, rather than let the job wait for ever.
-                let task = state.waiting.pop_back();
+                let task = state.waiting.pop();
                 drop(state);
                 if let Some(task) = task {
                     (task.work)(Err(Error::Overloaded("no thread can be started".to_owned())));
@@ -290,7 +290,7 @@ fn serve(shared: &Arc<Shared>) {
     let _alone = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
     let mut state = shared.lock();
     loop {
-        let task = if state.running < state.options.concurrency { state.waiting.pop_front() } else { None };
+        let task = if state.running < state.options.concurrency { state.waiting.pop() } else { None };
         let Some(task) = task else {
             state.idle += 1;
             state = shared.task_came.wait(state).unwrap_or_else(PoisonError::into_inner);

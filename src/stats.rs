@@ -126,7 +126,9 @@ counters! {
     optimized_bytes,
 }
 
-fn camel_case(name: &str) -> String {
+/// A name of Rust as JavaScript spells it.
+#[must_use]
+pub fn camel_case(name: &str) -> String {
     let mut words = name.split('_');
     let first = words.next().unwrap_or_default().to_owned();
     words.fold(first, |mut whole, word| {

@@ -47,6 +47,7 @@ const JSON_HELP = `  --json             one JSON object a line on standard outpu
 const HELP = {
   unsharp: `unsharp: image variants that outlive the server
 
+  unsharp serve      answer /_next/image as a service of its own
   unsharp restore    bring the bucket's variants into the folder
   unsharp push       put the folder's variants into the bucket
   unsharp ls         list the bucket's variants

@@ -15,13 +15,13 @@ use tokio::sync::oneshot;
 use super::log::{LogCall, logger, sink};
 use super::store::resolve_store;
 use super::values::js_error;
-use super::{io, millis, promise};
+use super::{configure_pool, io, millis, promise};
 use crate::config::Config;
 use crate::error::Error;
-use crate::handler::{AppAnswer, AppFetch, Handler, HandlerOptions, Incoming, LocalSource};
+use crate::handler::{AppAnswer, AppFetch, Handler, HandlerOptions, Incoming, LocalSource, Way};
 use crate::log::{Level, Logger};
 use crate::response::Answer;
-use crate::runtime::{PoolOptions, pool};
+use crate::runtime::pool;
 use crate::upstream::local::LocalAnswer;
 
 /// Options of the handler.
@@ -244,14 +244,14 @@ impl NativeHandler {
             cache_control: request.cache_control,
             accept_encoding: request.accept_encoding,
         };
-        if let Some(answer) = self.handler.answer_hot(&incoming) {
-            return Ok(Either::A(answer.into()));
+        if let Some(reply) = self.handler.answer_hot(&incoming) {
+            return Ok(Either::A(reply.answer.into()));
         }
         let runtime = io()?;
         let (deferred, promise) = env.create_deferred()?;
         let handler = Arc::clone(&self.handler);
         runtime.spawn(async move {
-            let answer = NativeAnswer::from(handler.answer(&incoming, source).await);
+            let answer = NativeAnswer::from(handler.answer(&incoming, Way::Alone(source)).await.answer);
             deferred.resolve(move |_| Ok(answer));
         });
         Ok(Either::B(promise))
@@ -329,16 +329,7 @@ fn build(options: NativeHandlerOptions, logger: Logger) -> crate::Result<Handler
     config.dev = options.dev.unwrap_or(false);
     config.strict = options.strict.unwrap_or(false);
 
-    let mut pool_options = pool().options();
-    if let Some(concurrency) = options.concurrency {
-        pool_options.concurrency = concurrency as usize;
-    }
-    if let Some(bytes) = options.memory_budget_bytes {
-        pool_options.memory_budget_bytes = bytes as u64;
-    }
-    if pool_options != pool().options() {
-        pool().configure(PoolOptions { ..pool_options });
-    }
+    configure_pool(options.concurrency, options.memory_budget_bytes);
 
     let mut handler_options = HandlerOptions::new(dir);
     handler_options.logger = logger;

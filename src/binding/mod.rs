@@ -3,6 +3,7 @@
 
 mod handler;
 mod log;
+mod service;
 mod store;
 mod sync;
 mod values;
@@ -15,6 +16,7 @@ use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi::{Env, JsDeferred, Result};
 use napi_derive::napi;
 
+use crate::fair::Place;
 use crate::runtime::{CancelHandle, PoolOptions, pool};
 use values::{NativeLimits, NativeMetadata, NativeOptimizeOptions, NativeOptimized, js_error, metadata_of};
 
@@ -73,7 +75,7 @@ pub fn optimize<'env>(
     match options.read() {
         Ok((options, limits)) => {
             let bytes = bytes::Bytes::copy_from_slice(input);
-            let handle = pool().optimize(bytes, options, limits, move |outcome| {
+            let handle = pool().optimize(bytes, options, limits, &Place::default(), move |outcome| {
                 settle(deferred, outcome.map(NativeOptimized::new));
             });
             if let Some(cancel) = cancel {
@@ -129,6 +131,20 @@ fn settle<T: ToNapiValue + 'static>(deferred: Deferred<T>, outcome: crate::Resul
     deferred.resolve(Box::new(move |env| outcome.map_err(|error| js_error(env, &error))));
 }
 
+/// Sets what is given, for the whole process.
+fn configure_pool(concurrency: Option<u32>, memory_budget_bytes: Option<f64>) {
+    let mut wanted = pool().options();
+    if let Some(concurrency) = concurrency {
+        wanted.concurrency = concurrency as usize;
+    }
+    if let Some(bytes) = memory_budget_bytes {
+        wanted.memory_budget_bytes = bytes as u64;
+    }
+    if wanted != pool().options() {
+        pool().configure(wanted);
+    }
+}
+
 /// How many images may be in work at once.
 #[napi]
 #[must_use]
@@ -161,7 +177,8 @@ fn io() -> Result<&'static tokio::runtime::Runtime> {
         return Ok(runtime);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        // On one CPU a second one would only take turns with the first.
+        .worker_threads(std::thread::available_parallelism().map_or(1, usize::from).min(2))
         .max_blocking_threads(32)
         .thread_name("unsharp-io")
         .enable_all()

@@ -36,7 +36,7 @@ const SHA256_BASE64_LEN: usize = 43;
 
 impl FileName {
     /// The name under which an entry is stored; [`Error::Store`] when a text can't stand in a file name.
-    pub(super) fn of(entry: &Entry) -> Result<Self> {
+    pub(crate) fn of(entry: &Entry) -> Result<Self> {
         let texts = [&entry.etag, &entry.upstream_etag, &entry.extension].into_iter().chain(&entry.fallback);
         if let Some(text) = texts.into_iter().find(|text| !is_safe(text)) {
             return Err(Error::Store(format!("{text:?} can't be part of a cache file's name")));
@@ -52,7 +52,7 @@ impl FileName {
     }
 
     /// `None` for every name that is not one of Next's.
-    pub(super) fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         let mut parts = name.split('.');
         let mut part = || parts.next();
         let (max_age, expires_at) = (number(part()?)?, number(part()?)?);
@@ -83,7 +83,7 @@ impl FileName {
     }
 
     /// The entry that this name and `body` make.
-    pub(super) fn with_body(self, body: Bytes) -> Entry {
+    pub(crate) fn with_body(self, body: Bytes) -> Entry {
         Entry {
             body,
             extension: self.extension,

@@ -204,6 +204,18 @@ impl Remote {
         self.pusher.offer(key, entry);
     }
 
+    /// Waits until what was pushed for this key is there, but no longer than `budget`, and not for a bucket that fails.
+    pub async fn pushed(&self, key: &CacheKey, budget: Duration) {
+        if self.bucket().is_available() {
+            self.pusher.flush_key(key, budget).await;
+        }
+    }
+
+    /// Forgets that this key was looked for in vain.
+    pub fn look_again(&self, key: &CacheKey) {
+        self.vain.forget(key);
+    }
+
     /// Waits for at most `budget` until all that was pushed is there; says whether it is.
     pub async fn flush(&self, budget: Duration) -> bool {
         self.pusher.flush(budget).await

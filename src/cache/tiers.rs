@@ -181,6 +181,26 @@ impl Tiers {
         }
     }
 
+    /// Waits until what was saved under this key is in the bucket, for other servers to find, but no longer than `budget`.
+    pub async fn shared(&self, key: &CacheKey, budget: Duration) {
+        if let Some(remote) = &self.remote {
+            remote.pushed(key, budget).await;
+        }
+    }
+
+    /// [`Tiers::load`] that asks the bucket even if it had nothing a moment ago: another server has said that it has now.
+    pub async fn load_again(&self, key: &CacheKey, now_ms: u64) -> Loaded {
+        if let Some(remote) = &self.remote {
+            remote.look_again(key);
+        }
+        let loaded = self.load_local(key, now_ms).await;
+        if loaded.entry.as_ref().is_some_and(|entry| !entry.is_stale(now_ms)) {
+            return loaded;
+        }
+        let entry = self.load_remote(key, Wanted::Fresh, now_ms).await;
+        Loaded { entry: entry.or(loaded.entry), failure: loaded.failure }
+    }
+
     /// Whether there is a bucket behind them.
     #[must_use]
     pub fn has_remote(&self) -> bool {

@@ -113,6 +113,14 @@ impl Config {
                 dir.display()
             ))
         })?;
+        Self::from_build_file(path)
+    }
+
+    /// Reads a `required-server-files.json` wherever it lies.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] when it can't be read or used.
+    pub fn from_build_file(path: &Path) -> Result<Self> {
         let invalid = |why: String| Error::InvalidOption(format!("{}: {why}", path.display()));
         let text = fs::read_to_string(path).map_err(|error| invalid(error.to_string()))?;
         let file: Value = serde_json::from_str(&text).map_err(|error| invalid(error.to_string()))?;

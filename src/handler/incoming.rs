@@ -5,17 +5,23 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
+use super::Observer;
 use crate::cache::object::StoreConfig;
+use crate::coordinate::Coordinator;
 use crate::error::Result;
 use crate::log::Logger;
 use crate::response::Conditionals;
 use crate::upstream::local;
 
 /// What a handler needs besides the Next config.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct HandlerOptions {
-    /// The folder of the Next app; `<dir>/<distDir>/cache/images` holds the variants.
+    /// The folder of the Next app.
     pub dir: PathBuf,
+    /// Where variants are kept on this machine. Default: in the app, where Next keeps its own.
+    pub variants: Variants,
     /// Bytes of hot variants kept in memory. Default 64 MiB, 0 keeps none.
     pub memory_bytes: u64,
     /// Images that may wait for a pool thread before a further one is refused with 503. Default 1 000.
@@ -24,6 +30,10 @@ pub struct HandlerOptions {
     pub extra_ca_certs: Option<PathBuf>,
     /// Certificate authorities besides the system's, PEM: those that Node brings along.
     pub ca_certs_pem: Option<Vec<u8>>,
+    /// The `Host` header for sources of the app that are fetched over HTTP. Default: that of the address.
+    pub origin_host: Option<String>,
+    /// Told of every variant made. Default: none.
+    pub observer: Option<Arc<dyn Observer>>,
     /// The bucket behind the cache on this machine. Default: none.
     pub store: Option<StoreConfig>,
     /// Where failures are told. Default: warnings and errors as text on standard error.
@@ -36,14 +46,29 @@ impl HandlerOptions {
     pub fn new(dir: PathBuf) -> Self {
         Self {
             dir,
+            variants: Variants::default(),
             memory_bytes: 64 << 20,
             max_queue: 1_000,
             extra_ca_certs: None,
             ca_certs_pem: None,
+            origin_host: None,
+            observer: None,
             store: None,
             logger: Logger::default(),
         }
     }
+}
+
+/// Where variants are kept on this machine, besides memory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Variants {
+    /// `<dir>/<distDir>/cache/images`, Next's own place.
+    #[default]
+    InApp,
+    /// This folder.
+    In(PathBuf),
+    /// Nowhere else.
+    InMemory,
 }
 
 /// The parts of a request that decide the answer.
@@ -84,6 +109,26 @@ pub enum LocalSource {
     App(Arc<dyn AppFetch>, u32),
     /// From this origin (`http://host:port`) over HTTP.
     Origin(String),
+    /// They are refused.
+    Nowhere,
+}
+
+/// How a variant that is not there gets made.
+#[derive(Clone)]
+pub enum Way {
+    /// By this handler, which shares work among its own requests.
+    Alone(LocalSource),
+    /// By whoever in the fleet gets to it.
+    Together(Fleet),
+}
+
+/// The way to the rest of the fleet.
+#[derive(Clone)]
+pub struct Fleet {
+    /// Its [`crate::coordinate::Worker`] is a [`super::Maker`] over the same handler.
+    pub coordinator: Arc<dyn Coordinator>,
+    /// Until when this request can wait.
+    pub deadline: Instant,
 }
 
 /// The answer of the app to one internal GET, or why there is none.

@@ -1,11 +1,15 @@
-//! From a request to its variant: the source is fetched and converted.
+//! Making one variant: fetch the source, optimize it, keep the result.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Handler, LocalSource, now_ms};
+use super::{Handler, LocalSource, Steps, cache_key, now_ms};
 use crate::blur;
 use crate::cache::Entry;
 use crate::error::{Error, Result};
+use crate::fair::{Lane, Place};
 use crate::image::{EncodeOptions, Format, Options, OutputFormat, SharpRules, format};
 use crate::negotiate;
 use crate::request::ImageRequest;
@@ -13,34 +17,80 @@ use crate::response;
 use crate::runtime::Outcome;
 use crate::upstream::{Upstream, local};
 
+/// A source, and how long it took to come.
+struct Fetched {
+    upstream: Upstream,
+    steps: Steps,
+}
+
 impl Handler {
-    pub(super) async fn fetch(&self, request: &ImageRequest, source: &LocalSource) -> Result<Upstream> {
-        let upstream = if request.is_absolute {
-            self.remote.fetch(&request.href).await
-        } else {
-            match source {
-                LocalSource::App(app, token) => {
-                    let answer = app.fetch(&request.href, *token).await?;
-                    local::interpret(answer, self.config.images.maximum_response_body_bytes)
-                }
-                LocalSource::Origin(origin) => self.remote.fetch_origin(origin, &request.href).await,
-            }
-        }?;
+    /// Fetches and makes the variant anew; `previous` is what a stale answer was given from.
+    pub(super) async fn make(
+        &self,
+        request: &ImageRequest,
+        source: &LocalSource,
+        previous: Option<&Entry>,
+        lane: Lane,
+    ) -> Result<Arc<Entry>> {
+        // What could not be worked on need not be fetched.
+        self.refuse_when_full()?;
+        let started = Instant::now();
+        let upstream = self.fetch(request, source).await?;
         self.counters.upstream_bytes.add(upstream.body.len() as u64);
-        Ok(upstream)
+        let fetched = Fetched { upstream, steps: Steps { fetch: started.elapsed(), ..Steps::default() } };
+        let upstream_etag = fetched.upstream.upstream_etag();
+        let minimum_ttl = self.config.images.minimum_cache_ttl_secs;
+        let max_age = response::max_age(fetched.upstream.cache_control.as_deref()).max(minimum_ttl);
+        let entry = match previous.filter(|entry| entry.is_reusable_for(&upstream_etag)) {
+            // What was made before is still right, and Next keeps its max-age too.
+            Some(entry) => {
+                self.report_reused(request, &fetched.upstream.body, &fetched.steps);
+                Entry { expires_at_ms: self.expiry(entry.max_age_secs), ..entry.clone() }
+            }
+            None => {
+                self.convert(request, fetched, upstream_etag, max_age, &Place::new(lane, &request.source()))
+                    .await?
+            }
+        };
+        Ok(self.keep(&cache_key(request), entry).await)
+    }
+
+    async fn fetch(&self, request: &ImageRequest, source: &LocalSource) -> Result<Upstream> {
+        if request.is_absolute {
+            return self.remote.fetch(&request.href).await;
+        }
+        match source {
+            LocalSource::App(app, token) => {
+                let answer = app.fetch(&request.href, *token).await?;
+                local::interpret(answer, self.config.images.maximum_response_body_bytes)
+            }
+            LocalSource::Origin(origin) => self.remote.fetch_origin(origin, &request.href).await,
+            LocalSource::Nowhere => Err(Error::NotAllowed {
+                public: "\"url\" parameter is not allowed".to_owned(),
+                detail: "there is no origin to fetch relative urls from".to_owned(),
+            }),
+        }
+    }
+
+    fn refuse_when_full(&self) -> Result<()> {
+        if self.pool.is_full(self.max_queue) {
+            return Err(Error::Overloaded(format!("{} images are waiting already", self.max_queue)));
+        }
+        Ok(())
     }
 
     /// Upstream bytes to the variant: optimized, passed through by rule, or, when the optimizing fails, the
     /// upstream bytes as they are. The last kind carries the upstream's `ETag` as its own, so that it is made
     /// anew at the next refresh, which comes soon; Next keeps it like every other.
-    pub(super) async fn convert(
+    async fn convert(
         &self,
         request: &ImageRequest,
-        body: Bytes,
+        fetched: Fetched,
         upstream_etag: String,
         max_age_secs: u64,
-        fetch_ms: u64,
+        place: &Place,
     ) -> Result<Entry> {
+        let Fetched { upstream: Upstream { body, .. }, mut steps } = fetched;
         let Some(format) = format::detect(&body) else {
             return Err(Error::NotAnImage("no known magic number".to_owned()));
         };
@@ -61,12 +111,10 @@ impl Handler {
         };
         let Some(output) = negotiate::output(&request.mime, format) else {
             self.counters.bypassed.add(1);
-            self.report_bypassed(request, &body, fetch_ms);
+            self.report_bypassed(request, &body, &steps);
             return Ok(unchanged(max_age_secs));
         };
-        if self.pool.is_full(self.max_queue) {
-            return Err(Error::Overloaded(format!("{} images are waiting already", self.max_queue)));
-        }
+        self.refuse_when_full()?;
         let options = Options {
             width: request.width,
             height: None,
@@ -78,11 +126,11 @@ impl Handler {
             },
             sharp: SharpRules::default(),
         };
-        match self.optimize(body.clone(), options).await {
+        match self.optimize(body.clone(), options, place, &mut steps).await {
             Ok(Outcome::Optimized(made)) => {
                 self.counters.optimized.add(1);
                 self.counters.optimized_bytes.add(made.data.len() as u64);
-                self.report_optimized(request, &body, fetch_ms, &made);
+                self.report_optimized(request, &body, &steps, &made);
                 let (body, extension) = if request.is_blur {
                     (blur::placeholder(&made).into(), "svg")
                 } else {
@@ -100,12 +148,14 @@ impl Handler {
             }
             Ok(Outcome::Bypass { .. }) => {
                 self.counters.bypassed.add(1);
-                self.report_bypassed(request, &body, fetch_ms);
+                self.report_bypassed(request, &body, &steps);
                 Ok(unchanged(max_age_secs))
             }
+            // The process is going down; the image is not at fault.
+            Err(error @ Error::Aborted) => Err(error),
             Err(error) => {
                 self.counters.fallbacks.add(1);
-                self.report_fallback(request, &body, &error);
+                self.report_fallback(request, &body, &steps, &error);
                 let minimum_ttl = self.config.images.minimum_cache_ttl_secs;
                 if self.config.strict {
                     return Ok(unchanged(minimum_ttl));
@@ -120,16 +170,31 @@ impl Handler {
         }
     }
 
-    async fn optimize(&self, body: Bytes, options: Options) -> Result<Outcome> {
+    async fn optimize(
+        &self,
+        body: Bytes,
+        options: Options,
+        place: &Place,
+        steps: &mut Steps,
+    ) -> Result<Outcome> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        self.pool.optimize(body, options, self.limits, move |outcome| {
+        let asked = Instant::now();
+        self.pool.optimize(body, options, self.limits, place, move |outcome| {
             // Nobody waits any more only when the process is going down.
             let _ = sender.send(outcome);
         });
-        receiver.await.unwrap_or(Err(Error::Aborted))
+        let outcome = receiver.await.unwrap_or(Err(Error::Aborted))?;
+        if let Outcome::Optimized(made) = &outcome {
+            let timings = made.timings;
+            steps.decode = Duration::from_millis(timings.decode_ms);
+            steps.resize = Duration::from_millis(timings.resize_ms);
+            steps.encode = Duration::from_millis(timings.encode_ms);
+            steps.queue += asked.elapsed().saturating_sub(steps.decode + steps.resize + steps.encode);
+        }
+        Ok(outcome)
     }
 
-    pub(super) fn expiry(&self, max_age_secs: u64) -> u64 {
+    fn expiry(&self, max_age_secs: u64) -> u64 {
         Entry::expiry_ms(now_ms(), max_age_secs, self.config.images.minimum_cache_ttl_secs)
     }
 }

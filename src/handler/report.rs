@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Handler;
+use super::{Handler, Made, MadeHow, Steps, cache_key};
 use crate::error::Error;
 use crate::image::{Optimized, format};
 use crate::log::{Level, describe_error, safe_url};
@@ -23,6 +23,10 @@ impl Handler {
 
     /// Nothing could be served: our fault or overload from 500 up, else the source's.
     pub(super) fn report_failed(&self, request: &ImageRequest, error: &Error) {
+        if *error == Error::Aborted {
+            // Nobody waits for an answer, so none is missing.
+            return;
+        }
         let level = if error.status() >= 500 { Level::Error } else { Level::Warn };
         self.report_error(level, "failed", request, error);
     }
@@ -33,7 +37,14 @@ impl Handler {
     }
 
     /// The source was served as it came.
-    pub(super) fn report_fallback(&self, request: &ImageRequest, source: &[u8], error: &Error) {
+    pub(super) fn report_fallback(
+        &self,
+        request: &ImageRequest,
+        source: &[u8],
+        steps: &Steps,
+        error: &Error,
+    ) {
+        self.observe(MadeHow::Fallback, request, source, steps);
         self.logger.write(Level::Warn, "fallback", || {
             let mut fields = describe(request);
             describe_source(&mut fields, source);
@@ -51,10 +62,10 @@ impl Handler {
         &self,
         request: &ImageRequest,
         source: &[u8],
-        fetch_ms: u64,
+        steps: &Steps,
         made: &Optimized,
     ) {
-        self.report_made("optimized", request, source, fetch_ms, |fields| {
+        self.report_made(MadeHow::Optimized, request, source, steps, |fields| {
             let timings = made.timings;
             for (name, value) in [
                 ("decode_ms", timings.decode_ms),
@@ -67,29 +78,41 @@ impl Handler {
         });
     }
 
-    pub(super) fn report_bypassed(&self, request: &ImageRequest, source: &[u8], fetch_ms: u64) {
-        self.report_made("bypass", request, source, fetch_ms, |_| {});
+    pub(super) fn report_bypassed(&self, request: &ImageRequest, source: &[u8], steps: &Steps) {
+        self.report_made(MadeHow::Bypass, request, source, steps, |_| {});
     }
 
     /// The source has not changed, so neither has the variant.
-    pub(super) fn report_reused(&self, request: &ImageRequest, source: &[u8], fetch_ms: u64) {
-        self.report_made("unchanged", request, source, fetch_ms, |_| {});
+    pub(super) fn report_reused(&self, request: &ImageRequest, source: &[u8], steps: &Steps) {
+        self.report_made(MadeHow::Unchanged, request, source, steps, |_| {});
     }
 
     fn report_made(
         &self,
-        outcome: &'static str,
+        how: MadeHow,
         request: &ImageRequest,
         source: &[u8],
-        fetch_ms: u64,
+        steps: &Steps,
         describe_more: impl FnOnce(&mut Fields),
     ) {
-        self.logger.write(Level::Debug, outcome, || {
+        self.observe(how, request, source, steps);
+        self.logger.write(Level::Debug, how.name(), || {
             let mut fields = describe(request);
             describe_source(&mut fields, source);
-            fields.insert("fetch_ms".to_owned(), fetch_ms.into());
+            fields.insert("fetch_ms".to_owned(), (steps.fetch.as_millis() as u64).into());
             describe_more(&mut fields);
             (format!("{} px wide", request.width), fields)
+        });
+    }
+
+    fn observe(&self, how: MadeHow, request: &ImageRequest, source: &[u8], steps: &Steps) {
+        let Some(observer) = &self.observer else { return };
+        observer.made(&Made {
+            key: cache_key(request),
+            how,
+            source_format: source_format(source),
+            source_bytes: source.len() as u64,
+            steps: *steps,
         });
     }
 
@@ -111,8 +134,11 @@ fn describe(request: &ImageRequest) -> Fields {
     fields
 }
 
+fn source_format(source: &[u8]) -> &'static str {
+    format::detect(source).map_or("unknown", |format| format.extension())
+}
+
 fn describe_source(fields: &mut Fields, source: &[u8]) {
-    let format = format::detect(source).map_or("unknown", |format| format.extension());
-    fields.insert("source_format".to_owned(), format.into());
+    fields.insert("source_format".to_owned(), source_format(source).into());
     fields.insert("source_bytes".to_owned(), source.len().into());
 }

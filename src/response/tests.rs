@@ -341,7 +341,7 @@ fn h18_an_error_is_its_status_and_plain_text_without_a_type() {
     let busy = error(&Error::Overloaded("64 waiting".into()), false, &Config::default());
     assert_eq!(busy.status, 503);
     assert_eq!(busy.headers, [("Retry-After", "1".to_owned())]);
-    let theirs = Error::UpstreamStatus { status: 503, public: "theirs".into() };
+    let theirs = Error::UpstreamStatus { status: 503, answered: 503, public: "theirs".into() };
     assert_eq!(
         error(&theirs, true, &Config::default()).headers,
         [],

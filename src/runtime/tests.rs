@@ -12,6 +12,7 @@ fn occupy(pool: &Pool) -> (std::sync::mpsc::Sender<()>, Receiver<Result<()>>) {
     let (started, has_started) = channel();
     let (done, outcome) = channel();
     pool.spawn(
+        &Place::default(),
         move |_| {
             started.send(()).unwrap();
             let _ = released.recv();
@@ -30,6 +31,7 @@ fn a_panic_is_an_error_and_the_thread_lives_on() {
     for text in ["first", "second"] {
         let done = done.clone();
         pool.spawn(
+            &Place::default(),
             move |_| if text == "first" { panic!("codec: {text}") } else { Ok(text) },
             move |result| done.send(result).unwrap(),
         );
@@ -43,7 +45,11 @@ fn a_waiting_job_that_is_cancelled_never_runs() {
     let pool = pool_of(1, 0);
     let (release, first) = occupy(&pool);
     let (done, outcome) = channel();
-    let handle = pool.spawn::<()>(|_| panic!("must not run"), move |result| done.send(result).unwrap());
+    let handle = pool.spawn::<()>(
+        &Place::default(),
+        |_| panic!("must not run"),
+        move |result| done.send(result).unwrap(),
+    );
     handle.cancel();
     assert_eq!(outcome.try_recv(), Ok(Err(Error::Aborted)), "answered before cancel() returns");
     assert_eq!(pool.stats().waiting, 0);
@@ -60,7 +66,7 @@ fn a_pool_is_full_when_all_threads_are_taken_and_as_many_wait_as_may() {
     assert!(pool.is_full(0));
     assert!(!pool.is_full(1));
     assert!(!pool.is_full(usize::MAX));
-    pool.spawn::<()>(|_| Ok(()), |_| ());
+    pool.spawn::<()>(&Place::default(), |_| Ok(()), |_| ());
     assert!(pool.is_full(1));
     drop(release);
     assert_eq!(first.recv().unwrap(), Ok(()));
@@ -75,6 +81,7 @@ fn jobs_wait_for_memory_in_the_order_they_asked_and_a_larger_one_than_the_budget
     let (held, holds) = channel();
     let holder = Arc::clone(&released);
     pool.spawn(
+        &Place::default(),
         move |budget| {
             let _grant = budget.wait_for(60)?;
             held.send(()).unwrap();
@@ -88,6 +95,7 @@ fn jobs_wait_for_memory_in_the_order_they_asked_and_a_larger_one_than_the_budget
     for bytes in [500, 10] {
         let (log, before) = (log.clone(), pool.shared.lock().budget_tickets);
         pool.spawn(
+            &Place::default(),
             move |budget| {
                 let _grant = budget.wait_for(bytes)?;
                 log.send((bytes, budget.shared.lock().budget_used_bytes)).unwrap();
@@ -111,6 +119,7 @@ fn a_job_that_waits_for_memory_can_be_cancelled() {
     let (release, released) = channel::<()>();
     let (held, holds) = channel();
     pool.spawn(
+        &Place::default(),
         move |budget| {
             let _grant = budget.wait_for(100)?;
             held.send(()).unwrap();
@@ -122,6 +131,7 @@ fn a_job_that_waits_for_memory_can_be_cancelled() {
     holds.recv().unwrap();
     let (done, outcome) = channel();
     let handle = pool.spawn(
+        &Place::default(),
         |budget| budget.wait_for(50).map(|_| ()),
         move |result: Result<()>| done.send(result).unwrap(),
     );
@@ -139,7 +149,7 @@ fn no_more_jobs_run_at_once_than_the_concurrency() {
     let (first, _) = occupy(&pool);
     let (second, _) = occupy(&pool);
     let (done, outcome) = channel();
-    pool.spawn(|_| Ok(()), move |result: Result<()>| done.send(result).unwrap());
+    pool.spawn(&Place::default(), |_| Ok(()), move |result: Result<()>| done.send(result).unwrap());
     assert_eq!((pool.stats().running, pool.stats().waiting), (2, 1));
     drop(first);
     outcome.recv().unwrap().unwrap();

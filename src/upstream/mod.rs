@@ -46,8 +46,9 @@ impl Upstream {
 
 /// An answer whose status says that it holds no image. Below 400 there is no status to hand on, so 500.
 fn invalid(status: u16, public: &str) -> Error {
-    let status = if (400..=999).contains(&status) { status } else { 500 };
-    Error::UpstreamStatus { status, public: public.to_owned() }
+    let answered = status;
+    let status = if (400..=999).contains(&answered) { answered } else { 500 };
+    Error::UpstreamStatus { status, answered, public: public.to_owned() }
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ pub struct RemoteOptions {
     /// Certificates to trust besides the system's, PEM, for images without a system store: Node brings its own
     /// (`tls.rootCertificates`). Default none.
     pub ca_certs_pem: Option<Vec<u8>>,
+    /// The `Host` header that [`Remote::fetch_origin`] sends. Default: that of the origin.
+    pub origin_host: Option<String>,
 }
 
 impl Default for RemoteOptions {
@@ -65,6 +67,7 @@ impl Default for RemoteOptions {
             allow_local_ip: false,
             extra_ca_certs: None,
             ca_certs_pem: None,
+            origin_host: None,
         }
     }
 }
@@ -179,7 +182,11 @@ impl Remote {
     }
 
     async fn ask_origin(&self, url: &Url) -> Result<Upstream> {
-        let response = send(url, self.origin.get(url.clone())).await?;
+        let mut request = self.origin.get(url.clone());
+        if let Some(host) = &self.options.origin_host {
+            request = request.header(header::HOST, host);
+        }
+        let response = send(url, request).await?;
         let limit_bytes = self.options.maximum_response_body_bytes;
         let status = response.status().as_u16();
         if !(200..=299).contains(&status) {

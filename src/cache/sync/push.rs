@@ -182,6 +182,11 @@ impl Pusher {
         timeout(budget, self.finish()).await.is_ok()
     }
 
+    /// Waits until what was offered for this key is in the bucket or has failed, but no longer than `budget`.
+    pub async fn flush_key(&self, key: &CacheKey, budget: Duration) {
+        let _ = timeout(budget, self.until(|queue| !queue.has(key))).await;
+    }
+
     async fn finish(&self) {
         self.until(Queue::is_idle).await;
         self.shared.manifest.write().await;

@@ -136,6 +136,11 @@ impl Queue {
         self.order.len()
     }
 
+    /// Does a job of that key wait, or is it in work?
+    pub(super) fn has(&self, key: &CacheKey) -> bool {
+        self.waiting.contains_key(key) || self.running.contains_key(key)
+    }
+
     /// Nothing waits and nothing is in work?
     pub(super) fn is_idle(&self) -> bool {
         self.order.is_empty() && self.running.is_empty()
