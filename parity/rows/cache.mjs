@@ -11,6 +11,14 @@ function gate() {
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
+/** The same picture three times; what was fetched and kept by then. */
+async function askThrice(side) {
+  const url = side.source('/a.jpg', { body: side.pictures.small })
+  for (let round = 0; round < 3; round += 1) await side.image({ url, w: 32 })
+  side.hits('/a.jpg')
+  side.note('entries', side.entries().length)
+}
+
 export const rows = [
   {
     id: 'C1',
@@ -244,23 +252,13 @@ export const rows = [
     id: 'C13',
     title: 'maximumDiskCacheSize: 0 keeps nothing',
     config: 'diskless',
-    run: async (side) => {
-      const url = side.source('/a.jpg', { body: side.pictures.small })
-      for (let round = 0; round < 3; round += 1) await side.image({ url, w: 32 })
-      side.hits('/a.jpg')
-      side.note('entries', side.entries().length)
-    },
+    run: askThrice,
   },
   {
     id: 'C13.1',
     title: 'isrFlushToDisk: false keeps nothing',
     config: 'flushless',
-    run: async (side) => {
-      const url = side.source('/a.jpg', { body: side.pictures.small })
-      for (let round = 0; round < 3; round += 1) await side.image({ url, w: 32 })
-      side.hits('/a.jpg')
-      side.note('entries', side.entries().length)
-    },
+    run: askThrice,
   },
   {
     id: 'C13.2',
