@@ -1,5 +1,6 @@
 // The configs that the rows run under. `next` is merged into the test app's next.config when a server starts; `build`
-// is for what shapes the build, which then is made anew; `handler` are options of createImageHandler.
+// is for what shapes the build, which then is made anew; `handler` are options of createImageHandler,
+// `service` settings of the service.
 
 const sources = { remotePatterns: [{ protocol: 'http', hostname: '127.0.0.1' }], dangerouslyAllowLocalIP: true }
 const plain = { ...sources, formats: ['image/webp'] }
@@ -60,7 +61,11 @@ export const CONFIGS = {
   },
   diskless: { next: { images: { ...plain, maximumDiskCacheSize: 0 } } },
   flushless: { next: { images: plain, experimental: { isrFlushToDisk: false } } },
-  tight: { next: { images: { ...plain, maximumDiskCacheSize: 20_000 } }, handler: { memoryBytes: 0 } },
+  tight: {
+    next: { images: { ...plain, maximumDiskCacheSize: 20_000 } },
+    handler: { memoryBytes: 0 },
+    service: { memoryBytes: 0 },
+  },
   unoptimized: { next: { images: { ...plain, unoptimized: true } } },
   loader: { next: { images: { ...plain, loader: 'imgix', path: 'https://images.test/' } } },
   hurried: { next: { images: plain, experimental: { imgOptTimeoutInSeconds: 1 } } },

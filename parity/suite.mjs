@@ -42,7 +42,7 @@ export const ROWS = [
     id: `${row.id}-strict`,
     title: `${row.title}, with strict: true`,
     config: 'strict',
-    not: { alias: 'is an option of createImageHandler' },
+    not: { alias: 'is an option of createImageHandler', service: 'is an option of createImageHandler' },
   })),
 ]
 

@@ -1,12 +1,14 @@
-// The servers that are compared: `next start` with sharp, the same on the alias, and the custom server with our handler.
+// The servers that are compared: `next start` with sharp, the same on the alias, the custom server with our handler, and
+// the service.
 import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { APP } from '../../__test__/support/app.mjs'
 import { root, run } from '../../scripts/shell.mjs'
+import { startGateway } from './gateway.mjs'
 import { startUpstream } from './upstream.mjs'
 
 const require = createRequire(import.meta.url)
@@ -15,11 +17,17 @@ const NEXT = path.join(APP, 'node_modules/next/dist/bin/next')
 /** Copies of builds, each with an image cache of its own. Inside of the app, where its modules are found. */
 const COPIES = path.join(APP, '.parity')
 
-/** What each side is. `sharp`: what `require('sharp')` is in it; without one it is the custom server. */
+const SHARP = require.resolve('sharp-reference')
+
+/**
+ * What each side is. `sharp`: what `require('sharp')` is in `next start`; `service`: what `npx unsharp serve` gets beside it.
+ * Without either it is the custom server.
+ */
 export const SIDES = {
-  reference: { sharp: require.resolve('sharp-reference'), about: 'next start with sharp' },
+  reference: { sharp: SHARP, about: 'next start with sharp' },
   alias: { sharp: path.join(root, 'lib/sharp.js'), about: 'next start on the alias' },
   handler: { about: 'custom server with createImageHandler' },
+  service: { sharp: SHARP, service: true, about: 'the service beside next start, behind a gateway' },
 }
 
 /** The sides that this checkout can start. */
@@ -70,8 +78,35 @@ export function copyOf(build) {
  * @param {ReturnType<typeof copyOf>} dist
  */
 export async function startSide(name, config, dist) {
+  const { sharp, service } = SIDES[name]
   const upstream = await startUpstream()
-  const { sharp } = SIDES[name]
+  const started = [upstream]
+  const stop = async () => {
+    for (const part of started.toReversed()) await part.stop()
+  }
+  try {
+    const app = await startApp(name, { config, dist, upstream, sharp })
+    started.push(app)
+    let [port, log] = [app.port, app.log]
+    if (service) {
+      const images = await startService(name, { config, dist, app })
+      started.push(images)
+      const { basePath = '', trailingSlash } = config.build?.config ?? {}
+      const endpoint = `${basePath}/_next/image${trailingSlash ? '/' : ''}`
+      const gateway = await startGateway({ images: endpoint, imagePort: images.port, appPort: app.port })
+      started.push(gateway)
+      port = gateway.port
+      log = () => app.log() + images.log()
+    }
+    return { name, config, dist, upstream, port, log, stop }
+  } catch (cause) {
+    await stop()
+    throw cause
+  }
+}
+
+/** The Next app: `next start` (or dev) with a sharp, or the custom server. */
+function startApp(name, { config, dist, upstream, sharp }) {
   const env = {
     ...process.env,
     NODE_ENV: config.dev ? 'development' : 'production',
@@ -81,26 +116,47 @@ export async function startSide(name, config, dist) {
     TEST_SOURCES: upstream.origin,
     ...(sharp && { TEST_SHARP: sharp, NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --require "${HOOK}"` }),
   }
-  const child = sharp
-    ? spawn(process.execPath, [NEXT, config.dev ? 'dev' : 'start', '-p', '0', '-H', '127.0.0.1'], {
-        ...{ cwd: APP, env, stdio: ['ignore', 'pipe', 'pipe'] },
-      })
-    : fork(path.join(APP, 'server.mjs'), { cwd: APP, env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  if (!sharp) {
+    const child = fork(path.join(APP, 'server.mjs'), { cwd: APP, env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    return listening(name, child, reportedPort)
+  }
+  const args = [NEXT, config.dev ? 'dev' : 'start', '-p', '0', '-H', '127.0.0.1']
+  const child = spawn(process.execPath, args, { cwd: APP, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  return listening(name, child, ({ stdout }) => announcedPort(stdout))
+}
+
+/** `npx unsharp serve` for the app, with its config and over its cache folder. */
+function startService(name, { config, dist, app }) {
+  const file = path.join(dist.folder, 'service.json')
+  // Languages are the app's to route by.
+  const { i18n, images, ...next } = { ...config.build?.config, ...config.next }
+  const settings = {
+    ...{ ...next, images: { formats: ['image/avif', 'image/webp'], ...images } },
+    ...{ host: '127.0.0.1', port: 0, fallback: `http://127.0.0.1:${app.port}`, cacheDir: dist.cache },
+    ...{ experimental: { imgOptTimeoutInSeconds: 600, ...next.experimental }, timeout: 600_000 },
+    ...config.service,
+  }
+  writeFileSync(file, JSON.stringify(settings))
+  const args = [path.join(root, 'lib/cli.js'), 'serve', '--config', file]
+  const child = spawn(process.execPath, args, { env: process.env, stdio: ['ignore', 'pipe', 'pipe'] })
+  return listening(name, child, ({ stderr }) => announcedPort(stderr))
+}
+
+/** Waits until a server listens. */
+async function listening(name, child, portOf) {
   leftovers.children.add(child)
   child.once('exit', () => leftovers.children.delete(child))
   let log = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += chunk))
   const ended = once(child, 'exit').then(([code]) => {
-    upstream.stop()
     throw new Error(`${name} ended with ${code} before it listened:\n${log}`)
   })
-  const port = await Promise.race([sharp ? announcedPort(child) : reportedPort(child), ended])
+  const port = await Promise.race([portOf(child), ended])
   ended.catch(() => {})
   return {
-    ...{ name, config, dist, upstream, port },
+    port,
     log: () => log,
     stop: async () => {
-      upstream.stop()
       if (child.exitCode !== null || child.signalCode !== null) return
       const exited = once(child, 'exit')
       child.kill()
@@ -114,9 +170,9 @@ async function reportedPort(child) {
   return port
 }
 
-function announcedPort(child) {
+function announcedPort(stream) {
   return new Promise((resolve) => {
-    createInterface(child.stdout).on('line', (line) => {
+    createInterface(stream).on('line', (line) => {
       const found = /http:\/\/[^\s:]+:(\d+)/.exec(line)
       if (found) resolve(Number(found[1]))
     })

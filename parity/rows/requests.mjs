@@ -316,6 +316,7 @@ export const rows = [
     id: 'O3',
     title: 'in development small widths and quality 70 make a blurred placeholder',
     config: 'dev',
+    not: { service: 'knows no development' },
     run: async (side) => {
       for (const [w, q] of [
         ...[

@@ -7,6 +7,8 @@ const paths = (all) => async (side) => {
   for (const path of all) await side.get(`${path}?${query}`, { headers: { accept: 'image/webp' } })
 }
 
+const NOTHING_TO_SERVE = 'has nothing to serve with it; Next answers with its page for what is not there'
+
 export const rows = [
   {
     id: 'R1',
@@ -118,9 +120,16 @@ export const rows = [
     id: 'R7',
     title: 'unoptimized: true',
     config: 'unoptimized',
+    not: { service: NOTHING_TO_SERVE },
     run: paths(['/_next/image', '/_next/image/', '/photo.jpg']),
   },
-  { id: 'R7.1', title: 'a loader of its own', config: 'loader', run: paths(['/_next/image', '/_next/image/']) },
+  {
+    id: 'R7.1',
+    title: 'a loader of its own',
+    config: 'loader',
+    not: { service: NOTHING_TO_SERVE },
+    run: paths(['/_next/image', '/_next/image/']),
+  },
   {
     id: 'R8',
     title: "output: 'export'",
