@@ -2,15 +2,13 @@
 // request along.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { test } from 'node:test'
 import sharp from 'sharp-reference'
-import { allow, imagePath, publicFile, startUpstream, until, WEBP } from './support/app.mjs'
+import { imagePath, publicFile, until, WEBP } from './support/app.mjs'
 import { serverPrograms, startRedis } from './support/redis.mjs'
-import { gate, startService } from './support/service.mjs'
+import { startReplicas, tempFolder, total } from './support/replicas.mjs'
+import { gate } from './support/service.mjs'
 
 const photo = publicFile('photo.jpg')
 const JPEG = { 'content-type': 'image/jpeg', 'cache-control': 'max-age=86400' }
@@ -19,26 +17,6 @@ const programs = serverPrograms()
 /** Enough pixels that a development build encodes them for a while. */
 async function large() {
   return sharp(photo).resize(2048, 1536, { fit: 'fill' }).jpeg().toBuffer()
-}
-
-function tempFolder(t) {
-  const folder = mkdtempSync(path.join(tmpdir(), 'unsharp-replicas-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
-
-/** `count` replicas over one upstream and one storage. */
-async function startReplicas(t, count, { storage, answer, images = {}, experimental, flags = [] }) {
-  const upstream = await startUpstream(t, answer)
-  const file = { fallback: upstream.origin, storage, images: allow(upstream, images), experimental }
-  const start = () => startService(t, { file, folder: tempFolder(t), flags })
-  const replicas = await Promise.all(Array.from({ length: count }, start))
-  return { upstream, replicas, start }
-}
-
-const total = async (replicas, line) => {
-  const values = await Promise.all(replicas.map((replica) => replica.metric(line)))
-  return values.reduce((sum, value) => sum + value, 0)
 }
 
 /** The storages that replicas can share, each by what starts it and says its url. */

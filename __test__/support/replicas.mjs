@@ -1,0 +1,28 @@
+// Replicas of the service that share a storage.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { allow, startUpstream } from './app.mjs'
+import { startService } from './service.mjs'
+
+/** A folder that is removed after the test. */
+export function tempFolder(t) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'unsharp-replicas-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** `count` replicas over one upstream and one storage. */
+export async function startReplicas(t, count, { storage, answer, images = {}, experimental, flags = [], env = {} }) {
+  const upstream = await startUpstream(t, answer)
+  const file = { fallback: upstream.origin, storage, images: allow(upstream, images), experimental }
+  const start = () => startService(t, { file, folder: tempFolder(t), flags, env })
+  const replicas = await Promise.all(Array.from({ length: count }, start))
+  return { upstream, replicas, start }
+}
+
+/** What a line of /metrics says, summed over the replicas. */
+export const total = async (replicas, line) => {
+  const values = await Promise.all(replicas.map((replica) => replica.metric(line)))
+  return values.reduce((sum, value) => sum + value, 0)
+}
