@@ -53,9 +53,8 @@ export interface OptimizeOptions {
    */
   signal?: AbortSignal
   /**
-   * Which encoder makes AVIF: `libaom`, where the addon has it, gives the smaller file; `ravif` is pure Rust.
-   * Default: `libaom` if the addon was built with it. Asking for one that is not in the addon is
-   * `ERR_UNSHARP_INVALID_OPTION`.
+   * Which encoder makes AVIF. An addon has one of them, which is the default: `libaom`, or, where it was built without
+   * cmake, `ravif`, which is pure Rust and makes larger files. Asking for the other is `ERR_UNSHARP_INVALID_OPTION`.
    */
   avifEngine?: 'libaom' | 'ravif'
   /**
@@ -155,6 +154,14 @@ export interface ImageHandlerOptions {
    */
   origin?: string
   /**
+   * Private hosts that images may come from, while all others stay refused; in place of `images.dangerouslyAllowLocalIP`,
+   * which lets everything in. `images.internal` lets this name, exactly, resolve to private addresses; `10.20.0.0/16`,
+   * `fd12:3456::/32` or `10.1.2.3` lets these addresses be fetched. Addresses where clouds hand out credentials
+   * (169.254.0.0/16, fd00:ec2::/32 and the like) count only where they are listed one by one. It is checked after the
+   * name is resolved, `remotePatterns` have to match as well, and a host outside can't redirect to these. Default: none.
+   */
+  allowedPrivateHosts?: string[]
+  /**
    * The bucket behind the cache, where variants outlive this server: `s3://bucket/prefix`, `gs://…`, `az://…`,
    * `file:///folder` or `memory:`; settings may follow, such as `?endpoint=https://minio:9000`. Credentials come from
    * the environment alone. What is made here is put there in the background; what is neither in memory nor on disk is
@@ -180,14 +187,22 @@ export interface ImageHandlerOptions {
    */
   concurrency?: number
   /**
-   * Memory that the decoded pixels of all running images may take together, bytes; an integer from 1. Default 512 MiB.
-   * An image that does not fit waits; it does not fail.
+   * Memory that all running images may take together, bytes; an integer from 1. Default 512 MiB. An image that does not fit
+   * waits. One that alone takes 64 MiB more than all of it is not optimized, and comes as it is. Sources that are being
+   * fetched, or wait for their turn, may take as much again; more are answered 503.
    */
   memoryBudgetBytes?: number
   /**
    * Images that may wait for their turn; an integer from 0. More are answered 503 with Retry-After. Default 1000.
    */
   maxQueue?: number
+  /**
+   * True: a client that is to get AVIF, and takes WebP as well, does not wait until AVIF is made. It gets WebP, for at
+   * most ten seconds (`Cache-Control`; a static import too), and AVIF is made behind that answer when a thread is idle;
+   * whoever asks next gets it. Where AVIF can't be made, WebP stays, and AVIF is tried again after a minute. Of no effect
+   * unless `images.formats` has both, nor where nothing is kept. Default false.
+   */
+  avifSoon?: boolean
   /**
    * Takes what is logged; `console` and winston fit as they are. Each method gets a text and an object: `event` (one
    * word, such as `fallback`), and what is known of `url` (without the values of its query), `width`, `quality`,
@@ -223,6 +238,8 @@ export interface ImageHandlerStats {
   stale: number
   /** Requests that were answered with an error. */
   errors: number
+  /** Bytes of the variants on disk. What was there at the start is counted in the background. */
+  diskBytes: number
   /** Variants that were neither in memory nor on disk, and that the bucket had. Their requests count as `hits`. */
   bucketHits: number
   /** Looks into the bucket that found nothing of use. */
@@ -235,6 +252,14 @@ export interface ImageHandlerStats {
   bucketPushErrors: number
   /** Variants that wait to be put into the bucket. */
   bucketQueue: number
+  /** With `avifSoon`: answers with WebP in place of AVIF. Each counts among `hits`, `misses` or `stale` too. */
+  avifSoonAnswers: number
+  /** With `avifSoon`: AVIF made behind such answers. */
+  avifSoonMade: number
+  /** With `avifSoon`: AVIF that could not be made behind such answers. */
+  avifSoonFailed: number
+  /** With `avifSoon`: AVIF not made because too much else waited or the process was ending; asked for again later. */
+  avifSoonDropped: number
   /** Further counters; new ones are no breaking change. */
   [counter: string]: number
 }
@@ -363,7 +388,10 @@ export interface CacheSyncStats {
   removed: number
   /** Pushes that failed for good. */
   failed: number
-  /** Pushes that were dropped because too many waited; the next look at the folder finds them again. */
+  /**
+   * Pushes that were dropped because too many waited, or because the hour's bytes were used up (`pushBytesPerHour` of the
+   * store); a later look at the folder finds them again.
+   */
   givenUp: number
   /** Bytes put into the bucket. */
   bytes: number
@@ -437,6 +465,8 @@ export interface OptimizerOptions {
   fallback?: string
   /** The Host header of requests to it. Default: that of the url. */
   fallbackHostHeader?: string
+  /** As for {@link ImageHandlerOptions.allowedPrivateHosts}. */
+  allowedPrivateHosts?: string[]
   /**
    * What replicas share so that a variant is made once: `memory` (nothing), `filesystem:PATH`, `redis://…`, `rediss://…`
    * (TLS) or `valkey://…`, with the number of the database in the url. Default `memory`.
@@ -460,7 +490,7 @@ export interface OptimizerOptions {
   concurrency?: number
   /** Images that may wait for their turn; an integer from 0. Default 1000; then 503. */
   maxQueue?: number
-  /** Memory for the decoded pixels of all images in work, bytes; an integer from 1. Default 512 MiB. */
+  /** As {@link ImageHandlerOptions.memoryBudgetBytes}. */
   memoryBudget?: number
   /** How long `close()` may take, milliseconds. Default 25000. */
   shutdownGrace?: number
@@ -484,6 +514,8 @@ export interface ServeOptions extends OptimizerOptions {
    * Default 75000, longer than proxies keep a connection idle.
    */
   idleTimeout?: number
+  /** As for {@link createImageHandler}. Default false. */
+  avifSoon?: boolean
   /** Writes a line of JSON for every request to standard output. Default false. */
   accessLog?: boolean
   /** Sends `Server-Timing` with every image. Default false. */
@@ -573,7 +605,7 @@ export interface Optimizer {
  * The service without HTTP.
  *
  * @param options `allowAnySource`: true lets urls pass that no pattern of the config allows. Private addresses stay
- *   refused unless `images.dangerouslyAllowLocalIP` allows them. Default false.
+ *   refused unless `allowedPrivateHosts` or `images.dangerouslyAllowLocalIP` allows them. Default false.
  * @throws {UnsharpError} as a rejection: `ERR_UNSHARP_INVALID_OPTION` for options that can't be used
  */
 export function createOptimizer(options?: OptimizerOptions & { allowAnySource?: boolean }): Promise<Optimizer>
@@ -592,7 +624,7 @@ export type UnsharpErrorCode =
   | 'ERR_UNSHARP_UPSTREAM_TIMEOUT'
   /** 500, or 502 in the service once all attempts are used up: the upstream could not be reached or read. */
   | 'ERR_UNSHARP_UPSTREAM'
-  /** 413: more bytes than allowed. */
+  /** 413: more bytes than allowed, or more memory needed than there may be. */
   | 'ERR_UNSHARP_TOO_LARGE'
   /** 413: more pixels than allowed. */
   | 'ERR_UNSHARP_TOO_MANY_PIXELS'

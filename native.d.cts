@@ -255,6 +255,8 @@ export interface NativeHandlerOptions {
   dev?: boolean
   /** Next's own answers also where they are defects */
   strict?: boolean
+  /** names, addresses and ranges that remote sources may be fetched from though they are private */
+  allowedPrivateHosts?: Array<string>
   /** where relative urls are fetched from; absent, the app itself or the request's own server */
   origin?: string
   /** bytes of hot variants kept in memory */
@@ -265,6 +267,8 @@ export interface NativeHandlerOptions {
   memoryBudgetBytes?: number
   /** images that may wait before a further one is refused */
   maxQueue?: number
+  /** WebP for clients that would wait for AVIF and take both */
+  avifSoon?: boolean
   /** PEM file, Node's `NODE_EXTRA_CA_CERTS` */
   extraCaCerts?: string
   /** PEM text of certificate authorities besides the system's, Node's `tls.rootCertificates` */
@@ -463,6 +467,10 @@ export interface NativeServiceOptions {
   memoryBudgetBytes?: number
   /** images that may wait before a further one is refused */
   maxQueue?: number
+  /** WebP for clients that would wait for AVIF and take both */
+  avifSoon?: boolean
+  /** names, addresses and ranges that remote sources may be fetched from though they are private */
+  allowedPrivateHosts?: Array<string>
   /** where relative urls are fetched */
   fallback?: string
   /** the `Host` header there */
@@ -533,6 +541,8 @@ export interface NativeSyncOptions {
   limitBytes?: number
   /** uploads at once; absent, 8 */
   pushConcurrency?: number
+  /** an operator has asked for all of the folder, so that no hour's bytes end it */
+  pushesAll?: boolean
   /** whether what goes from the folder is removed from the bucket too; absent, it is not */
   removeRemote?: boolean
   /** PEM text of certificate authorities besides the system's, Node's `tls.rootCertificates` */

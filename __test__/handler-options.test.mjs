@@ -25,6 +25,7 @@ const refused = {
   'a fraction of a byte': [{ dir, nextConfig, memoryBytes: 1.5 }, /memoryBytes must be an integer/],
   'a negative queue': [{ dir, nextConfig, maxQueue: -1 }, /maxQueue must be an integer/],
   'a dev that is no boolean': [{ dir, nextConfig, dev: 'yes' }, /dev must be true or false/],
+  'an avifSoon that is no boolean': [{ dir, nextConfig, avifSoon: 'yes' }, /avifSoon must be true or false/],
   'an images config that Next would refuse': [{ dir, nextConfig: { images: { deviceSizes: 'all' } } }, /deviceSizes/],
   'a dir without a build and no config': [{ dir: '/nonexistent' }, /nonexistent/],
   'a handle with no Next in dir': [{ dir: '/', nextConfig, handle() {} }, /is dir the folder of the app/],

@@ -69,9 +69,13 @@ test('an image is never enlarged', async () => {
   assert.deepEqual([width, height], [2400, 1600])
 })
 
-test('both AVIF engines write AVIF, the pure Rust one too', async () => {
-  const { data } = await optimize(photo, { width: 200, format: 'avif', avifEngine: 'ravif', limits })
-  assert.equal((await sharp(data).metadata()).format, 'heif')
+test('an addon has one AVIF engine, which can be named, and refuses the other', async () => {
+  const made = ['libaom', 'ravif'].map((avifEngine) =>
+    optimize(photo, { width: 200, format: 'avif', avifEngine, limits }),
+  )
+  const [failed, ...others] = (await Promise.allSettled(made)).sort((a, b) => (a.status < b.status ? 1 : -1))
+  assert.equal(failed.reason.code, 'ERR_UNSHARP_INVALID_OPTION')
+  for (const { value } of others) assert.equal((await sharp(value.data).metadata()).format, 'heif')
 })
 
 test('without mozjpeg a JPEG is baseline', async () => {

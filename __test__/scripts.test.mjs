@@ -7,6 +7,11 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { brokenImports } from '../scripts/layers.mjs'
 import { completeLock } from '../scripts/lock-platforms.mjs'
+import { platforms } from '../scripts/platforms.mjs'
+import { faults } from '../scripts/release/addon.mjs'
+import { notes, places, released } from '../scripts/release/version.mjs'
+import { has } from '../scripts/shell.mjs'
+import { workflowFaults } from '../scripts/workflows.mjs'
 
 const modules = new Set(['error', 'image', 'key', 'cache', 'handler', 'binding'])
 const broken = (file, source) => brokenImports([{ file, source }], modules)
@@ -38,6 +43,49 @@ test('a lock gets an entry for each platform package that it lacks', () => {
   const { dev, ...added } = lock.packages['node_modules/@a/b-linux-x64-musl']
   assert.deepEqual(added, { version: '1.0.0', optional: true, cpu: ['x64'], libc: ['musl'], os: ['linux'] })
   assert.equal(dev, undefined)
+})
+
+test('a workflow that names an action by a tag, or has a fault, is found', async () => {
+  const workflow = (uses) => `on: push\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - uses: ${uses}\n`
+  assert.deepEqual(await workflowFaults(workflow(`actions/checkout@${'0a'.repeat(20)} # v7`)), [])
+  assert.deepEqual(await workflowFaults(workflow('actions/checkout@v7')), [
+    '6: actions/checkout@v7 is not named by its commit',
+  ])
+  const [fault] = await workflowFaults(workflow(`actions/checkout@${'0a'.repeat(20)}`).replace('24.04', '1.0'))
+  assert.match(fault, /^4: label "ubuntu-1\.0" is unknown/)
+})
+
+const CHANGELOG =
+  '# Changelog\n\n## [Unreleased]\n\n### Added\n\n- Something.\n\n## [0.1.0] - 2026-01-01\n\n- The first.\n'
+
+test('a release takes what was unreleased, under its version and date', () => {
+  const after = released(CHANGELOG, '0.2.0', '2026-11-21')
+  assert.match(after, /## \[Unreleased\]\n\n## \[0\.2\.0\] - 2026-11-21\n\n### Added\n\n- Something\.\n/)
+  assert.equal(notes(after, '0.2.0'), '### Added\n\n- Something.')
+  assert.equal(notes(after, 'Unreleased'), '')
+  assert.equal(notes(after, '0.1.0'), '- The first.')
+  assert.equal(notes(after, '0.3.0'), '')
+})
+
+test('there is no release of nothing, and none twice', () => {
+  assert.throws(() => released(released(CHANGELOG, '0.2.0', '2026-11-21'), '0.3.0', '2026-11-22'), /says nothing/)
+  assert.throws(() => released(CHANGELOG, '0.1.0', '2026-11-21'), /has a section 0\.1\.0 already/)
+})
+
+test('the version stands in every manifest, the crate and its lock', () => {
+  const files = places('9.8.7').map(([file, before, after]) => {
+    assert.equal(after.split('9.8.7').length, before.split('9.8.7').length + 1, file)
+    return file
+  })
+  assert.deepEqual(files.slice(0, 3), ['Cargo.toml', 'Cargo.lock', 'npm/sharp/package.json'])
+  assert.equal(files.length, 3 + platforms().size)
+})
+
+test('an addon that another system could not load is found', { skip: !has('readelf') && 'needs readelf' }, () => {
+  // Node itself: a program with the C++ library, and no addon.
+  const found = faults(process.execPath)
+  assert.ok(found.includes('is no addon: napi_register_module_v1 is not in it'))
+  assert.ok(found.some((fault) => /^needs .*libstdc\+\+\.so\.6.*, which not every system has$/.test(fault)))
 })
 
 /** Runs the demo's script, which has to fail, and gives what it printed. */

@@ -48,6 +48,19 @@ for (const [name, startStorage] of Object.entries(storages)) {
       assert.equal(await total(replicas, 'unsharp_variants_total{outcome="optimized"}'), 1)
     })
 
+    await t.test('keep what another one has made', async (t) => {
+      const storage = await startStorage(t)
+      const answer = () => ({ headers: JPEG, body: photo })
+      const { upstream, replicas } = await startReplicas(t, 2, { storage: storage.url, answer })
+      const made = await replicas[0].image({ url: '/photo.jpg' })
+      // From the storage, or from the folder that both keep variants in.
+      const got = await replicas[1].image({ url: '/photo.jpg' })
+      const again = await replicas[1].image({ url: '/photo.jpg' })
+      assert.deepEqual([got.headers.etag, again.headers.etag], [made.headers.etag, made.headers.etag])
+      assert.equal(again.headers['x-nextjs-cache'], 'HIT')
+      assert.equal(upstream.requests.length, 1)
+    })
+
     await t.test('answer all who wait when the one that works is killed', async (t) => {
       const storage = await startStorage(t)
       const body = await large()

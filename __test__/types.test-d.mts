@@ -67,6 +67,7 @@ await createImageHandler({
   concurrency: 4,
   memoryBudgetBytes: 1,
   maxQueue: 0,
+  avifSoon: true,
   store: 'gs://bucket/prefix',
 })
 await createImageHandler({ store: false })
@@ -153,7 +154,7 @@ image.webp({ lossless: true })
 // @ts-expect-error a path is not an input
 sharp('photo.jpg')
 
-const service: Service = await serve({ port: 0, host: '127.0.0.1', nextDir: '.', accessLog: true, storage: 'memory' })
+const service: Service = await serve({ port: 0, host: '127.0.0.1', nextDir: '.', accessLog: true, avifSoon: true })
 const listening: string = `${service.url} ${service.port + 1}`
 const closed: boolean = await service.close()
 const depth: number = service.stats().coordinatorWaiting

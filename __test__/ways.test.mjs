@@ -220,7 +220,10 @@ describe('Next 16', { skip }, () => {
     const server = await standalone.start(t)
     assert.equal((await server.image()).headers['content-type'], 'image/jpeg', 'which is what Next does in silence')
     const log = await until(server.log, (text) => text.includes('unsharp:'))
-    assert.match(log, /images are NOT optimized by unsharp.*Fix: npm install unsharp-linux-x64-gnu/s)
+    assert.match(
+      log,
+      /images are NOT optimized by unsharp.*Fix: npm install --os=linux --cpu=x64 --libc=glibc unsharp/s,
+    )
   })
 
   describe('with cacheHandler: true', () => {

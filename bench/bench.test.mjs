@@ -8,12 +8,12 @@ import os from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { compareAtEqualScore, compareCell, summarize } from './lib/compare.mjs'
+import { compareAtEqualQuality, compareCell, summarize } from './lib/compare.mjs'
 import { readOptions } from './lib/options.mjs'
 import { SHARP } from './lib/peers.mjs'
 import { geomean, median, pairedRatio, valueAtScore } from './lib/stats.mjs'
 
-const RUN = fileURLToPath(new URL('./run.mjs', import.meta.url))
+const RUN = fileURLToPath(new URL('./image.mjs', import.meta.url))
 
 describe('the command line', () => {
   test('keeps the order of the report, drops doubles and always measures sharp', () => {
@@ -76,8 +76,21 @@ describe('a comparison', () => {
 
   test('is a ratio for what is measured, a difference for the score, and null for what is missing', () => {
     const { unsharp, 'napi-rs': failed } = compareCell({
-      sharp: { bytes: 200, score: 70, alone: turn(40, 0), inflight: { 4: turn(40, 0), 16: turn(40, 8) } },
-      unsharp: { bytes: 100, score: 68, alone: turn(10, 0), inflight: { 4: turn(20, 5), 16: turn(10, 2) } },
+      sharp: {
+        bytes: 200,
+        score: 70,
+        distance: 2,
+        worstDistance: 4,
+        alone: turn(40, 0),
+        inflight: { 4: turn(40, 0), 16: turn(40, 8) },
+      },
+      unsharp: {
+        bytes: 100,
+        score: 68,
+        distance: 1,
+        alone: turn(10, 0),
+        inflight: { 4: turn(20, 5), 16: turn(10, 2) },
+      },
       'napi-rs': { error: 'no' },
     })
     assert.equal(failed, undefined)
@@ -88,6 +101,8 @@ describe('a comparison', () => {
         wall: 0.25,
         bytes: 0.5,
         score: -2,
+        distance: 0.5,
+        worstDistance: null,
         'cpu×4': 0.5,
         'rss×4': null,
         'img/s×4': 2,
@@ -98,18 +113,29 @@ describe('a comparison', () => {
     )
   })
 
-  test('at equal score reads bytes and CPU where the sweep meets sharp', () => {
+  test('at equal quality reads bytes and CPU where the sweep meets sharp, by each metric', () => {
     const settings = [
-      [60, 60, 100, 10],
-      [70, 70, 400, 20],
-      [80, 80, 1600, 30],
+      [60, 60, 3, 100, 10],
+      [70, 70, 2, 400, 20],
+      [80, 80, 1, 1600, 30],
     ]
-    const unsharp = settings.map(([quality, score, bytes, cpuMs]) => ({ quality, score, bytes, cpuMs }))
-    const compared = compareAtEqualScore({ sharp: { score: 65, bytes: 400, cpuMs: 30 }, unsharp })
-    assert.ok(Math.abs(compared.unsharp.bytes - 0.5) < 1e-12)
-    assert.equal(compared.unsharp.cpu, 0.5)
-    assert.equal(compared.unsharp.quality, 65)
-    assert.equal(compareAtEqualScore({ sharp: { score: 90, bytes: 1, cpuMs: 1 }, unsharp }).unsharp.bytes, null)
+    const unsharp = settings.map(([quality, score, distance, bytes, cpuMs]) => ({
+      quality,
+      score,
+      distance,
+      bytes,
+      cpuMs,
+    }))
+    const compare = (sharp) => compareAtEqualQuality({ sharp, unsharp }).unsharp
+    const { ssimulacra2, butteraugli } = compare({ score: 65, distance: 1.5, bytes: 400, cpuMs: 30 })
+    assert.ok(Math.abs(ssimulacra2.bytes - 0.5) < 1e-12)
+    assert.equal(ssimulacra2.cpu, 0.5)
+    assert.equal(ssimulacra2.quality, 65)
+    assert.ok(Math.abs(butteraugli.bytes - 2) < 1e-12)
+    assert.equal(butteraugli.quality, 75)
+    const beyond = compare({ score: 90, distance: 0.5, bytes: 1, cpuMs: 1 })
+    assert.equal(beyond.ssimulacra2.bytes, null)
+    assert.equal(beyond.butteraugli.bytes, null)
   })
 
   test('names the worst picture, which is the highest ratio and the lowest score', () => {

@@ -11,6 +11,7 @@ const { createRequire } = require('node:module')
 const path = require('node:path')
 const { isOurs } = require('./compose-handler.js')
 const { SHARP } = require('./hook.js')
+const { isAnyBucketOpen } = require('./shutdown.js')
 const { runningNext } = require('./running-next.js')
 
 /** The second is for a Node whose experimental first one has gone. */
@@ -67,12 +68,43 @@ function scheduleBuildCheck(distDir = '.next') {
 }
 
 function report() {
-  const failure = isBuild() ? undefined : findFailure()
-  if (!failure) return
-  console.error(
-    `\nunsharp: images are NOT optimized by unsharp. ${failure}\n` +
-      'Until this is fixed, Next serves them as they are, unresized, or through another sharp.\n',
-  )
+  if (isBuild()) return
+  const failure = findFailure()
+  if (failure) {
+    console.error(
+      `\nunsharp: images are NOT optimized by unsharp. ${failure}\n` +
+        'Until this is fixed, Next serves them as they are, unresized, or through another sharp.\n',
+    )
+  } else if (isBucketForgotten()) {
+    console.warn(
+      'unsharp: UNSHARP_STORE names a bucket, but nothing in this server uses it: what is made here ends with this machine. ' +
+        'Fix: withUnsharp(nextConfig, { cacheHandler: true }) with Next 16.2 or later, or startCacheSync() in ' +
+        'instrumentation.ts; withUnsharp(nextConfig, { store: false }) says that none is wanted.',
+    )
+  }
+}
+
+/** What withUnsharp() has found out about this process, for all copies of this file. */
+const IMAGES_KEPT = Symbol.for('unsharp.imagesKept')
+
+/**
+ * Says whether images are kept where the bucket is looked for, or whether it is known that no bucket is wanted.
+ *
+ * @param {boolean} isSo
+ */
+function noteImagesKept(isSo) {
+  const shared = /** @type {Record<symbol, boolean>} */ (/** @type {unknown} */ (globalThis))
+  shared[IMAGES_KEPT] = isSo
+}
+
+/** The environment names a bucket, and neither a handler nor a sync has opened it, nor will with the first image. */
+function isBucketForgotten() {
+  if (!process.env.UNSHARP_STORE?.trim() || !runningNext() || isAnyBucketOpen()) return false
+  const shared = /** @type {Record<symbol, boolean | undefined>} */ (/** @type {unknown} */ (globalThis))
+  const { __NEXT_PRIVATE_STANDALONE_CONFIG: standalone } = process.env
+  if (standalone) return !JSON.parse(standalone).images?.customCacheHandler
+  // A server whose next.config says nothing of us may still name our handler.
+  return !(shared[IMAGES_KEPT] ?? Object.keys(require.cache).includes(path.join(__dirname, 'next-cache.js')))
 }
 
 /** @returns {string | undefined} what is wrong, and how to put it right */
@@ -98,4 +130,4 @@ function findFailure() {
   return undefined
 }
 
-module.exports = { scheduleBootCheck, scheduleBuildCheck }
+module.exports = { noteImagesKept, scheduleBootCheck, scheduleBuildCheck }

@@ -91,7 +91,7 @@ async function cachePush({ onPush, ...given }) {
   const failure = callSite(cachePush)
   const options = read('cachePush()', given)
   const { concurrency, deadlineMs = MAX_MS, signal } = options
-  const sync = open({ ...options, pushConcurrency: concurrency }, failure)
+  const sync = open({ ...options, pushConcurrency: concurrency, pushesAll: true }, failure)
   const began = performance.now()
   const ticks = setInterval(() => onPush?.(sync.stats()), PROGRESS_MS)
   const aborted = new Promise((_, reject) => {
@@ -148,13 +148,13 @@ function read(where, given) {
 
 /** @typedef {ReturnType<typeof read>} Options */
 
-/** @param {Options & { pushConcurrency?: number | undefined }} options @param {(cause: unknown) => Error} failure @returns {Native} */
-function open({ store, dir, removeRemote, pushConcurrency, log, logLevel, logFormat }, failure) {
+/** @param {Options & { pushConcurrency?: number | undefined, pushesAll?: boolean }} options @param {(cause: unknown) => Error} failure @returns {Native} */
+function open({ store, dir, removeRemote, pushConcurrency, pushesAll, log, logLevel, logFormat }, failure) {
   const folder = path.resolve(dir ?? (process.env.IMAGE_CACHE_DIR || '.next/cache/images'))
   try {
     return new native.NativeCacheSync(
       {
-        ...{ store, dir: folder, limitBytes: diskLimit(folder), pushConcurrency, removeRemote },
+        ...{ store, dir: folder, limitBytes: diskLimit(folder), pushConcurrency, pushesAll, removeRemote },
         ...{ caCerts: rootCertificates(), logLevel, logFormat },
       },
       log,

@@ -1,7 +1,6 @@
 // @ts-check
 'use strict'
 
-const { createHash } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
 const { fileURLToPath } = require('node:url')
@@ -41,6 +40,8 @@ if (process.env.NEXT_RUNTIME === 'edge') {
   module.exports = require(${from(OURS)}).delegateTo(${other}, ${options})
 }
 `
+  // Only here, because it takes a third of the time of `require('unsharp')`.
+  const { createHash } = require('node:crypto')
   const hash = createHash('sha256').update(source).digest('hex').slice(0, 16)
   const name = `${keepsImages ? 'images-' : ''}${hash}.cjs`
   return write(folder, name, source)

@@ -8,7 +8,7 @@ const { UnsharpError, invalidOption } = require('./errors.js')
 const { localFetch } = require('./local-fetch.js')
 const { LOG_OPTIONS, logOptions, logger } = require('./logging.js')
 const native = require('./native.js')
-const { bool, integer, object, refuseUnknown, store, text } = require('./options.js')
+const { bool, integer, object, refuseUnknown, store, text, texts } = require('./options.js')
 const { BUDGET_MS, flushAtExit } = require('./shutdown.js')
 
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
@@ -17,8 +17,8 @@ const { BUDGET_MS, flushAtExit } = require('./shutdown.js')
 /** @typedef {{ socket: Socket, method: string | undefined }} Client */
 
 const KNOWN = [
-  ...['dir', 'nextConfig', 'handle', 'origin', 'store', 'dev', 'strict'],
-  ...['memoryBytes', 'concurrency', 'memoryBudgetBytes', 'maxQueue'],
+  ...['dir', 'nextConfig', 'handle', 'origin', 'allowedPrivateHosts', 'store', 'dev', 'strict'],
+  ...['memoryBytes', 'concurrency', 'memoryBudgetBytes', 'maxQueue', 'avifSoon'],
   ...LOG_OPTIONS,
 ]
 
@@ -52,6 +52,7 @@ async function createImageHandler(given) {
       dir,
       config: serializeConfig(options.nextConfig),
       origin: origin(options.origin),
+      allowedPrivateHosts: texts('allowedPrivateHosts', options.allowedPrivateHosts),
       ...store(options.store),
       dev: bool('dev', options.dev),
       strict,
@@ -59,6 +60,7 @@ async function createImageHandler(given) {
       concurrency: integer('concurrency', options.concurrency, 1, 1024),
       memoryBudgetBytes: integer('memoryBudgetBytes', options.memoryBudgetBytes, 1, Number.MAX_SAFE_INTEGER),
       maxQueue: integer('maxQueue', options.maxQueue, 0, 0xffffffff),
+      avifSoon: bool('avifSoon', options.avifSoon),
       ...logOptions(options),
       extraCaCerts: process.env.NODE_EXTRA_CA_CERTS || undefined,
       caCerts: rootCertificates(),

@@ -1,80 +1,64 @@
 // @ts-check
 'use strict'
 
-// Finds the native addon for this process. The requires are literal, one per line, because bundlers and the
-// file tracer of Next follow literal requires only.
+// Loads the native addon for this process, or says why there is none and what to do.
+
+const path = require('node:path')
+const { PLATFORMS, built, installed } = require('./addons.js')
+const { thisPlatform } = require('./platform.js')
 
 /** @typedef {typeof import('../native.d.cts')} Native */
 
-/** @returns {boolean} whether this Node is linked against musl and not glibc */
-function isMusl() {
-  const report = /** @type {{ header?: { glibcVersionRuntime?: string }, sharedObjects?: string[] }} */ (
-    process.report.getReport()
-  )
-  if (report.header?.glibcVersionRuntime) return false
-  return (report.sharedObjects ?? []).some((path) => path.includes('musl'))
+/** @returns {Native} */
+function loadNative() {
+  const platform = thisPlatform()
+  if (!PLATFORMS.includes(platform.name)) throw failure(platform, [], unsupported(platform))
+  const causes = []
+  // What was built in a checkout comes first: whoever builds an addon wants to see that one.
+  for (const find of [built, installed]) {
+    const found = find(platform.name)
+    if ('addon' in found) return /** @type {Native} */ (found.addon)
+    causes.push(found.cause)
+  }
+  throw failure(platform, causes, missing(platform))
 }
 
-/** @returns {string} the platform's name as napi-rs spells it, such as `linux-x64-gnu` */
-function platformName() {
-  const { arch, platform } = process
-  if (platform !== 'linux') return platform === 'win32' ? `win32-${arch}-msvc` : `${platform}-${arch}`
-  // The report looks up host names for open sockets unless told not to, which can take seconds.
-  const report = /** @type {{ excludeNetwork?: boolean }} */ (process.report)
-  const excludeNetwork = report.excludeNetwork
-  report.excludeNetwork = true
-  try {
-    return `linux-${arch}-${isMusl() ? 'musl' : 'gnu'}`
-  } finally {
-    report.excludeNetwork = excludeNetwork
-  }
+/** @param {import('./platform.js').Platform} platform */
+function unsupported({ name }) {
+  return `There are packages for: ${PLATFORMS.join(', ')}.
+Fix: build it in a checkout of unsharp (npm run build) and put the file unsharp.${name}.node beside its index.js`
 }
 
 /**
- * Where the addon may be, the locally built file first.
- * @type {Record<string, (() => unknown)[]>}
+ * npm leaves an optional dependency out when the lock was written, or node_modules made, on another platform, and
+ * with --omit=optional. Its flags make it look at this one.
+ *
+ * @param {import('./platform.js').Platform} platform
  */
-const CANDIDATES = {
-  'linux-x64-gnu': [
-    // @ts-expect-error an addon has no declarations of its own; native.d.cts has them
-    () => require('../unsharp.linux-x64-gnu.node'),
-    // @ts-expect-error as above
-    () => require('unsharp-linux-x64-gnu'),
-  ],
+function missing({ name, os, cpu, libc }) {
+  const wanted = [`--os=${os}`, `--cpu=${cpu}`, ...(libc ? [`--libc=${libc}`] : [])].join(' ')
+  // pnpm keeps packages in a folder of its own, and npm would take apart what it made.
+  const install = __dirname.split(path.sep).includes('.pnpm') ? 'pnpm add' : 'npm install'
+  return `Looked for the package unsharp-${name}, and for unsharp.${name}.node in ${path.dirname(__dirname)}.
+Fix: ${install} ${wanted} unsharp`
 }
 
-/** @returns {Native} */
-function loadNative() {
-  const platform = platformName()
-  /** @type {unknown[]} */
-  const causes = []
-  for (const load of CANDIDATES[platform] ?? []) {
-    try {
-      return /** @type {Native} */ (load())
-    } catch (cause) {
-      causes.push(cause)
-    }
-  }
-  const supported = Object.keys(CANDIDATES).join(', ')
-  const known = platform in CANDIDATES
-  const looked = known
-    ? `Looked for unsharp.${platform}.node beside the package and for the package unsharp-${platform}.`
-    : `Prebuilt addons exist for: ${supported}.`
-  const fix = known
-    ? `Fix: npm install unsharp-${platform} (or, in a checkout of unsharp: npm run build)`
-    : 'Fix: in a checkout of unsharp run: npm run build'
+/**
+ * @param {import('./platform.js').Platform} platform
+ * @param {unknown[]} causes
+ * @param {string} advice
+ */
+function failure({ name, libc }, causes, advice) {
   // "Not found" says nothing new; any other failure (a glibc that is too old, say) is the real reason.
   const reasons = causes
     .map((cause) => (cause instanceof Error ? cause : new Error(String(cause))))
     .filter((cause) => !('code' in cause && cause.code === 'MODULE_NOT_FOUND'))
     .map((cause) => `\n  ${cause.message}`)
-  const error = new Error(
-    `unsharp has no native addon for ${platform} (Node ${process.version}). ${looked}${reasons.join('')}\n${fix}`,
-    { cause: causes },
-  )
+  const where = `${name} (${libc ? `${libc}, ` : ''}Node ${process.version})`
+  const error = new Error(`unsharp has no native addon for ${where}.${reasons.join('')}\n${advice}`, { cause: causes })
   // Next, like many others, takes the first code for a package that is not installed, and everything else for a defect.
   const isMissing = reasons.length === 0
-  throw Object.assign(error, { code: isMissing ? 'MODULE_NOT_FOUND' : 'ERR_UNSHARP_NO_ADDON' })
+  return Object.assign(error, { code: isMissing ? 'MODULE_NOT_FOUND' : 'ERR_UNSHARP_NO_ADDON' })
 }
 
 module.exports = loadNative()

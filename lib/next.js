@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 
-const { scheduleBootCheck, scheduleBuildCheck } = require('./boot-check.js')
+const { noteImagesKept, scheduleBootCheck, scheduleBuildCheck } = require('./boot-check.js')
 const { handlerOf } = require('./compose-handler.js')
 const { install } = require('./hook.js')
 const { invalidOption } = require('./errors.js')
@@ -16,7 +16,7 @@ const { withoutSharp } = require('./without-sharp.js')
 const STABLE_EXTERNALS = 15_000
 
 /** What may follow the url of a bucket as its query. */
-const STORE_SETTINGS = ['prefix', 'endpoint', 'region', 'pathStyle', 'account', 'anonymous']
+const STORE_SETTINGS = ['prefix', 'endpoint', 'region', 'pathStyle', 'account', 'anonymous', 'pushBytesPerHour']
 
 /** The first Next that can keep images in a cacheHandler. */
 const CUSTOM_IMAGE_CACHE = 16_002
@@ -62,6 +62,7 @@ function extend(given, options) {
   if (isWanted && !keepsImages) {
     warnOnce('cacheHandler: true needs Next 16.2 or later, and does nothing here')
   }
+  noteImagesKept(keepsImages || options.store === false || config.images?.customCacheHandler === true)
   if (!isStandalone && !keepsImages) return config
 
   const cacheHandler = handlerOf(config.cacheHandler, keepsImages, keepsImages ? options.store : undefined)

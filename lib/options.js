@@ -56,6 +56,14 @@ function text(name, value) {
   return value
 }
 
+/** @param {string} name @param {unknown} value @returns {string[] | undefined} */
+function texts(name, value) {
+  if (value === undefined) return undefined
+  const is = (/** @type {unknown} */ entry) => typeof entry === 'string' && entry !== ''
+  if (Array.isArray(value) && value.every(is)) return value
+  throw invalidOption(`${name} must be an array of strings that are not empty, not ${show(value)}`)
+}
+
 /** @param {string} name @param {unknown} value @returns {Record<string, unknown>} undefined becomes an empty object */
 function object(name, value) {
   if (value === undefined) return {}
@@ -149,5 +157,5 @@ function optimizeOptions(value) {
 
 module.exports = {
   ...{ abortSignal, bool, callback, imageBytes, integer, limits, object, oneOf },
-  ...{ optimizeOptions, refuseUnknown, show, store, text },
+  ...{ optimizeOptions, refuseUnknown, show, store, text, texts },
 }

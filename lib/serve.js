@@ -20,7 +20,7 @@ const GRACE_MS = 25_000
 /** Settings that the addon calls by the same name. */
 const SAME = [
   ...['nextDir', 'cacheDir', 'storage', 'storagePrefix', 'store', 'fallbackHostHeader', 'memoryBytes'],
-  ...['concurrency', 'maxQueue', 'maxAttempts', 'serverTiming', 'accessLog'],
+  ...['concurrency', 'maxQueue', 'maxAttempts', 'serverTiming', 'accessLog', 'avifSoon', 'allowedPrivateHosts'],
 ]
 
 /** The longest time between two turns of a timer. */

@@ -7,12 +7,13 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { invalidOption } = require('./errors.js')
-const { object, show } = require('./options.js')
+const { object, show, texts } = require('./options.js')
 
 /**
  * @typedef {object} Setting
  * @property {string} name as options and the JSON file have it
- * @property {'text' | 'integer' | 'boolean' | readonly string[]} type an array: one of these
+ * @property {'text' | 'texts' | 'integer' | 'boolean' | readonly string[]} type an array: one of these; of several texts the
+ *   options and the file have an array, and commas stand between them elsewhere
  * @property {number} [min]
  * @property {number} [max]
  * @property {string} [value] what stands for the value in the help
@@ -37,6 +38,10 @@ const SETTINGS = [
   {
     ...{ name: 'fallbackHostHeader', type: 'text', value: 'HOST', fallback: "the URL's" },
     about: 'the Host header of requests to it',
+  },
+  {
+    ...{ name: 'allowedPrivateHosts', type: 'texts', value: 'LIST', fallback: 'none' },
+    about: 'private names, addresses and ranges that images may come from: images.internal,10.20.0.0/16',
   },
   {
     ...{ name: 'storage', type: 'text', value: 'WHERE', fallback: 'memory' },
@@ -83,6 +88,10 @@ const SETTINGS = [
     about: 'for decoded pixels of all images in work',
   },
   {
+    ...{ name: 'avifSoon', type: 'boolean', fallback: 'off', only: 'server' },
+    about: 'WebP until AVIF is made, for clients that take both',
+  },
+  {
     ...{ name: 'maxConnections', type: 'integer', min: 1, max: 1_000_000, fallback: '10000', only: 'server' },
     about: 'open at once; more wait in line',
   },
@@ -127,9 +136,10 @@ const variableOf = (name) => `UNSHARP_${name.replace(/[A-Z]/g, (letter) => `_${l
  * @param {Setting} setting
  * @param {unknown} value
  * @param {string} label where it came from
- * @returns {string | number | boolean}
+ * @returns {string | number | boolean | string[]}
  */
 function check({ type, min = 0, max = MAX }, value, label) {
+  if (type === 'texts') return texts(label, value) ?? []
   if (type === 'text') {
     if (typeof value === 'string' && value !== '') return value
     throw invalidOption(`${label} must be a text that is not empty, not ${show(value)}`)
@@ -156,6 +166,7 @@ function check({ type, min = 0, max = MAX }, value, label) {
  */
 function read(setting, text, label) {
   if (setting.type === 'integer') return check(setting, /^\d{1,16}$/.test(text) ? Number(text) : text, label)
+  if (setting.type === 'texts') return check(setting, text.split(/\s*,\s*/), label)
   if (setting.type !== 'boolean') return check(setting, text, label)
   const value = new Map([
     ['true', true],
@@ -166,7 +177,7 @@ function read(setting, text, label) {
   return check(setting, value ?? text, label)
 }
 
-/** @typedef {Record<string, string | number | boolean>} Settings by name */
+/** @typedef {Record<string, string | number | boolean | string[]>} Settings by name */
 
 /** @param {NodeJS.ProcessEnv} env @returns {Settings} */
 function fromEnvironment(env) {

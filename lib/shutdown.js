@@ -74,4 +74,7 @@ function listen(all) {
   }
 }
 
-module.exports = { BUDGET_MS, flushAtExit }
+/** Whether anything in this process puts variants into a bucket. */
+const isAnyBucketOpen = () => shared().flushers.size > 0
+
+module.exports = { BUDGET_MS, flushAtExit, isAnyBucketOpen }

@@ -1,30 +1,81 @@
 // Builds the addon for this platform, beside index.js, and writes its declarations to native.d.cts.
 //
-//   node scripts/build.mjs [release|fast|dev]      default: release
+//   node scripts/build.mjs [release|fast|dev] [platform]      default: release, for this machine
 //
 // `release` is what gets published; its link alone takes minutes. `fast` is nearly as quick an addon in a fraction
 // of the build time, `dev` is for tests.
+//
+// With a platform, such as `linux-x64-gnu`, the addon is the one of that platform's package and goes to npm/<platform>: for
+// Linux it is built by zig's compilers and runs on any system whose libc is not older than scripts/portable.mjs says. The
+// CPU has to be this machine's, since nothing here builds across CPUs.
 
+import path from 'node:path'
+import { BUNDLED } from './libaom.mjs'
+import { featuresOf, platforms } from './platforms.mjs'
+import { isPortable, portable } from './portable.mjs'
 import { installModules, requireCompilers } from './setup.mjs'
-import { local, run, stop } from './shell.mjs'
+import { root, run, stop } from './shell.mjs'
 import { toolchain } from './toolchain.mjs'
 
 const PROFILES = ['release', 'fast', 'dev']
 
-/** @param {string} profile one of PROFILES */
-export async function buildAddon(profile) {
+/** What makes the system's own compilers build for more than the system that they are on. */
+const OLDEST = {
+  darwin: { MACOSX_DEPLOYMENT_TARGET: '11.0' },
+  // Node brings its C runtime inside, so that a Windows need not have the one that an addon would ask for.
+  win32: { RUSTFLAGS: '-C target-feature=+crt-static' },
+}
+
+/**
+ * @param {string} profile one of PROFILES
+ * @param {string} [platform] the addon of this platform's package; without it, one for this machine
+ */
+export async function buildAddon(profile, platform) {
   requireCompilers()
   installModules()
-  const { env, features } = await toolchain()
-  const napi = [local('napi'), 'build', '--platform', '--no-js', '--dts', 'native.d.cts']
+  const { args, compiler, env: own, wanted } = platform === undefined ? thisMachine() : ofPackage(platform)
+  // libaom is built before cargo starts, and for the same systems.
+  if (own.MACOSX_DEPLOYMENT_TARGET) process.env.MACOSX_DEPLOYMENT_TARGET = own.MACOSX_DEPLOYMENT_TARGET
+  const { env, features, libaom } = await toolchain({ compiler, wanted })
+  // What is published has all that its platform can have, whatever is missing on this machine.
+  if (wanted && (String(features) !== String(wanted) || libaom === BUNDLED)) {
+    stop(`${platform} is built with ${wanted.join(', ')}, and here are ${features.join(', ')} with libaom ${libaom}.`)
+  }
+  // Not by its name in node_modules/.bin, which on Windows is no program.
+  const napi = [
+    process.execPath,
+    path.join(root, 'node_modules/@napi-rs/cli/dist/cli.js'),
+    'build',
+    '--platform',
+    '--no-js',
+    ...args,
+  ]
   // Cargo's folder for the profile dev is called debug, which napi knows only when it is not named.
   const chosen = profile === 'dev' ? [] : ['--profile', profile]
   const cargo = [...chosen, '--no-default-features', '--features', ['binding', ...features].join(',')]
-  run([...napi, ...cargo], { env })
+  run([...napi, ...cargo], { env: { ...env, ...own } })
+}
+
+function thisMachine() {
+  return { args: ['--dts', 'native.d.cts'], env: {} }
+}
+
+/** @param {string} platform */
+function ofPackage(platform) {
+  const { triple, os, cpu } = platforms().get(platform) ?? stop(`There is no platform ${platform}.`)
+  if (cpu !== process.arch) stop(`${platform} is built on a machine with that CPU, and this one has ${process.arch}.`)
+  const folder = ['--output-dir', path.join('npm', platform), '--dts', path.join('..', '..', 'native.d.cts')]
+  const wanted = featuresOf(platform)
+  if (!isPortable(platform)) {
+    return { args: [...folder, '--target', triple], env: { ...OLDEST[os], CARGO_BUILD_TARGET: triple }, wanted }
+  }
+  const { compiler, env, target } = portable(platform, triple)
+  return { args: [...folder, '--cross-compile', '--target', target], compiler, env, wanted }
 }
 
 if (import.meta.filename === process.argv[1]) {
-  const profile = process.argv[2] ?? 'release'
+  const [profile = 'release', platform] = process.argv.slice(2)
   if (!PROFILES.includes(profile)) stop(`There is no profile ${profile}; there are ${PROFILES.join(', ')}.`)
-  await buildAddon(profile)
+  await buildAddon(profile, platform)
+  if (platform !== undefined) console.log(path.join(root, 'npm', platform, `unsharp.${platform}.node`))
 }

@@ -19,9 +19,11 @@ import { promisify } from 'node:util'
 
 /** @typedef {{ version: string, source: string, env: Record<string, string> }} Libaom */
 /** @typedef {(line: string) => void} Log */
+/** @typedef {Record<string, string>} Compiler the variables CC, CXX, AR and RANLIB */
 
 const VERSION = '3.14.1'
-const BUNDLED = '3.11.0'
+/** What libaom-sys brings. */
+export const BUNDLED = '3.11.0'
 const OLDEST = [3, 13]
 /** The same release, packed twice: `debian` is what Debian ships, `release` is the project's own. */
 const SHA256 = {
@@ -33,13 +35,18 @@ const RELEASE_URL = `https://storage.googleapis.com/aom-releases/libaom-${VERSIO
 const KEYRINGS = ['pgp', 'gpg'].map((type) => `/usr/share/keyrings/debian-archive-keyring.${type}`)
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const CACHE = resolve(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'libaom')
-/** Halves the memory of an encoder and changes nothing else; says itself how. */
+/** Halves the memory of an encoder and its code, and changes nothing else; says itself how. */
 const PATCH = join(ROOT, 'scripts', 'libaom.patch')
 
 // Only the encoder, only 8 bits (the output is the same without high bit depth, and the code a third
 // smaller), nothing that is not the library. The right SIMD code is chosen at run time.
 const CMAKE_OPTIONS = [
   '-DCMAKE_BUILD_TYPE=Release',
+  // A section for each function, so that the linker leaves out what is never called, and no tables for unwinding, since
+  // nothing is thrown through C. Windows unwinds even a longjmp by them.
+  ...(process.platform === 'win32'
+    ? []
+    : ['-DCMAKE_C_FLAGS=-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables']),
   '-DCMAKE_INSTALL_LIBDIR=lib',
   '-DBUILD_SHARED_LIBS=0',
   '-DCONFIG_PIC=1',
@@ -59,13 +66,14 @@ const CMAKE_OPTIONS = [
 /**
  * The best libaom that can be had here and the environment with which cargo links it.
  *
- * @param {{ log?: Log }} [options] `log` gets one line for each step that fails and for a build
+ * @param {{ log?: Log, compiler?: Compiler }} [options] `log` gets one line for each step that fails and for a build;
+ *   with a `compiler` of one's own the system's library is left alone, which another compiler has made
  * @returns {Promise<Libaom>}
  */
-export async function libaomEnv({ log = (line) => console.error(line) } = {}) {
-  for (const find of [fromEnvironment, fromSystem, fromPinnedSource]) {
+export async function libaomEnv({ log = (line) => console.error(line), compiler } = {}) {
+  for (const find of compiler ? [fromEnvironment, fromPinnedSource] : [fromEnvironment, fromSystem, fromPinnedSource]) {
     try {
-      const found = await find(log)
+      const found = await find(log, compiler)
       if (found) return found
     } catch (error) {
       log(`libaom: ${find.label}: ${reason(error)}`)
@@ -75,15 +83,15 @@ export async function libaomEnv({ log = (line) => console.error(line) } = {}) {
   return { version: BUNDLED, source: 'bundled', env: {} }
 }
 
-/** @param {Log} log */
-async function fromEnvironment(log) {
+/** @param {Log} log @param {Compiler} [compiler] */
+async function fromEnvironment(log, compiler) {
   const given = process.env.UNSHARP_LIBAOM
   if (!given) return null
   const path = resolve(given)
   if ((await stat(path)).isDirectory()) return installed(path, 'UNSHARP_LIBAOM')
   const digest = await sha256(path)
-  const prefix = join(CACHE, `${digest.slice(0, 16)}-${await recipe()}`)
-  if (!existsSync(prefix)) await build(path, prefix, log)
+  const prefix = join(CACHE, `${digest.slice(0, 16)}-${await recipe(compiler)}`)
+  if (!existsSync(prefix)) await build(path, prefix, log, compiler)
   return installed(prefix, 'UNSHARP_LIBAOM')
 }
 fromEnvironment.label = 'UNSHARP_LIBAOM'
@@ -99,13 +107,13 @@ async function fromSystem() {
 }
 fromSystem.label = 'the system library'
 
-/** @param {Log} log */
-async function fromPinnedSource(log) {
-  const prefix = join(CACHE, `${VERSION}-${await recipe()}`)
+/** @param {Log} log @param {Compiler} [compiler] */
+async function fromPinnedSource(log, compiler) {
+  const prefix = join(CACHE, `${VERSION}-${await recipe(compiler)}`)
   if (!existsSync(prefix)) {
     const [cmake, perl] = await Promise.all([works('cmake', ['--version']), works('perl', ['-v'])])
     if (!cmake || !perl) throw new Error('building it needs cmake and perl')
-    await inScratch(async (scratch) => build(await pinnedSource(scratch, log), prefix, log))
+    await inScratch(async (scratch) => build(await pinnedSource(scratch, log), prefix, log, compiler))
   }
   return installed(prefix, 'built')
 }
@@ -164,8 +172,10 @@ async function debianSource(scratch) {
  * @param {string} tarball
  * @param {string} prefix
  * @param {Log} log
+ * @param {Compiler} [compiler]
  */
-async function build(tarball, prefix, log) {
+async function build(tarball, prefix, log, compiler) {
+  const env = { ...process.env, ...compiler }
   const jobs = String(availableParallelism())
   await inScratch(async (scratch) => {
     const source = join(scratch, 'source')
@@ -178,7 +188,7 @@ async function build(tarball, prefix, log) {
     const ninja = (await works('ninja', ['--version'])) ? ['-G', 'Ninja'] : []
     const [work, staged] = [join(scratch, 'build'), join(scratch, 'installed')]
     log(`libaom: building ${tarball} with ${jobs} jobs, once`)
-    await run('cmake', ['-S', top, '-B', work, ...ninja, `-DCMAKE_INSTALL_PREFIX=${prefix}`, ...CMAKE_OPTIONS])
+    await run('cmake', ['-S', top, '-B', work, ...ninja, `-DCMAKE_INSTALL_PREFIX=${prefix}`, ...CMAKE_OPTIONS], { env })
     await run('cmake', ['--build', work, '--parallel', jobs])
     await run('cmake', ['--install', work], { env: { ...process.env, DESTDIR: staged } })
     await rename(join(staged, prefix), prefix).catch((error) => {
@@ -199,14 +209,17 @@ async function patch(source, log) {
   try {
     await run('patch', [...how, '--dry-run'])
   } catch (error) {
-    return log(`libaom: without scripts/libaom.patch, so encoding takes more memory: ${reason(error)}`)
+    return log(
+      `libaom: without scripts/libaom.patch, so encoding takes more memory and the addon is larger: ${reason(error)}`,
+    )
   }
   await run('patch', how)
 }
 
 /** What names a build apart from its source, so that a change here is a new build. */
-async function recipe() {
+async function recipe(compiler = {}) {
   const hash = createHash('sha256').update(await readFile(PATCH))
+  for (const file of Object.values(compiler)) hash.update(await readFile(file))
   return hash.update(CMAKE_OPTIONS.join(' ')).digest('hex').slice(0, 8)
 }
 

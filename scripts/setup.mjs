@@ -70,19 +70,44 @@ export function installModules(folder = root) {
   run(['npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: folder })
 }
 
+/** Both from PyPI, where zig is packed for every system that one builds on. */
+const ZIG = ['ziglang==0.17.1', 'cargo-zigbuild==0.24.0']
+
 /**
- * cargo-deny, from PATH or built once into the user's cache; no registry has a current prebuilt one.
+ * zig and cargo-zigbuild, in a venv in the user's cache.
  *
+ * @returns {{ bin: string, zig: string }} the folder to put on PATH, and zig itself
+ */
+export function installZig() {
+  const name = ZIG.map((wanted) => wanted.split('==')[1]).join('-')
+  const cache = path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'unsharp', `zig-${name}`)
+  const bin = path.join(cache, 'bin')
+  if (!existsSync(path.join(bin, 'cargo-zigbuild'))) {
+    const missing = installPython()
+    if (missing) stop(missing)
+    run(['python3', '-m', 'venv', cache])
+    run([path.join(bin, 'pip'), 'install', '--quiet', '--disable-pip-version-check', ...ZIG])
+  }
+  const where = 'import os, ziglang; print(os.path.dirname(ziglang.__file__))'
+  const { stdout } = spawnSync(path.join(bin, 'python'), ['-c', where], { encoding: 'utf8' })
+  return { bin, zig: path.join(stdout.trim(), 'zig') }
+}
+
+/**
+ * A cargo subcommand, from PATH or built once into the user's cache; no registry has current prebuilt ones.
+ *
+ * @param {string} name of the crate and the program
+ * @param {string} version
  * @returns {string} the folder to put on PATH, or an empty string when it is there already
  */
-export function installCargoDeny() {
-  if (has('cargo-deny')) return ''
-  const cache = path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'unsharp/cargo-deny')
+export function installCargoTool(name, version) {
+  if (has(name)) return ''
+  const cache = path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'unsharp', name)
   const bin = path.join(cache, 'bin')
-  if (!existsSync(path.join(bin, 'cargo-deny'))) {
+  if (!existsSync(path.join(bin, name))) {
     mkdirSync(cache, { recursive: true })
-    console.log('cargo-deny is built once, which takes a few minutes.')
-    run(['cargo', 'install', 'cargo-deny', '--locked', '--version', '0.20.2', '--root', cache])
+    console.log(`${name} is built once, which takes a few minutes.`)
+    run(['cargo', 'install', name, '--locked', '--version', version, '--root', cache])
   }
   return bin
 }

@@ -16,7 +16,7 @@ export function stop(message) {
 export function has(program) {
   return (process.env.PATH ?? '').split(path.delimiter).some((folder) => {
     try {
-      accessSync(path.join(folder, program), constants.X_OK)
+      accessSync(path.join(folder, process.platform === 'win32' ? `${program}.exe` : program), constants.X_OK)
       return true
     } catch {
       return false

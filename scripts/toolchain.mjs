@@ -15,22 +15,24 @@ function hostTarget() {
 }
 
 /**
- * @returns {Promise<{ features: string[], env: Record<string, string> }>} the features of the codecs, without the
- *   tiers `server` and `binding`, and what cargo's environment has to hold
+ * @param {{ compiler?: Record<string, string>, wanted?: string[] }} [options] variables that name a C compiler other than
+ *   the system's, and the features that are wanted where they can be had; default: all
+ * @returns {Promise<{ features: string[], env: Record<string, string>, libaom?: string }>} the features of the codecs,
+ *   without the tiers `server` and `binding`, what cargo's environment has to hold, and the version of libaom
  */
-export async function toolchain() {
+export async function toolchain({ compiler, wanted = ['asm', 'libaom'] } = {}) {
   const missing = installTools(encoderTools)
   const nasm = process.arch !== 'x64' || has('nasm')
-  const features = nasm ? ['asm'] : []
+  const features = nasm && wanted.includes('asm') ? ['asm'] : []
   if (missing.length > 0) {
     const lost = nasm ? 'AVIF is encoded by ravif' : 'AVIF is encoded by ravif and decoding is slower'
     console.log(`${howToInstall(missing)}. Building without: ${lost}.`)
   }
   // libaom's own build wants nasm as well; what it needs xz for, its script knows how to do without.
-  if (!has('cmake') || !nasm) return { features, env: hostTarget() }
+  if (!has('cmake') || !nasm || !wanted.includes('libaom')) return { features, env: hostTarget() }
 
   const { libaomEnv } = await import('./libaom.mjs')
-  const { env, source, version } = await libaomEnv({ log: console.log })
+  const { env, source, version } = await libaomEnv({ compiler, log: console.log })
   console.log(`libaom ${version} (${source})`)
-  return { features: [...features, 'libaom'], env: { ...env, ...hostTarget() } }
+  return { features: [...features, 'libaom'], env: { ...env, ...hostTarget() }, libaom: version }
 }

@@ -4,7 +4,7 @@
 
 /// Everything that can go wrong between a request and an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Error {
     /// The request breaks a rule of `/_next/image`; the text is Next's own wording.

@@ -77,6 +77,12 @@ impl<V: Clone + Send + Sync + 'static> Flights<V> {
         self.join_or_start(key, work).0 == Role::Leader
     }
 
+    /// Is there one under way for this key?
+    #[must_use]
+    pub fn has(&self, key: &CacheKey) -> bool {
+        self.shared.lock().contains_key(key)
+    }
+
     /// How many are under way.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -250,7 +256,7 @@ mod tests {
                 () = tokio::task::yield_now() => {}
             }
         }
-        assert_eq!(flights.len(), 1);
+        assert_eq!((flights.len(), flights.has(&key(1)), flights.has(&key(2))), (1, true, false));
         gate.open.add_permits(1);
         let (role, result) = flights.run(&key(1), || async { Ok(6) }).await;
         assert_eq!((role, result), (Role::Follower, Ok(5)));

@@ -7,28 +7,34 @@
 //! [`Handler::answer_hot`] is the short way of a variant that lies in memory and is fresh; it does no I/O.
 //! [`Handler::answer`] is the whole one.
 
+mod asked;
+mod handover;
 mod incoming;
+mod kept;
 mod make;
 mod parsed;
 mod reply;
 mod report;
+mod soon;
 mod worker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub use asked::Asked;
 pub use incoming::{AppAnswer, AppFetch, Fleet, HandlerOptions, Incoming, LocalSource, Variants, Way};
 pub use reply::{Found, Made, MadeHow, Observer, Reply, Steps};
 pub use worker::Maker;
 
+use self::make::Purpose;
 use self::parsed::{Parsed, RecentRequests};
+use self::soon::Soon;
 use crate::cache::Entry;
-use crate::cache::tiers::{Loaded, Tiers, TiersOptions};
+use crate::cache::tiers::{Tiers, TiersOptions};
 use crate::config::Config;
-use crate::coordinate::{By, Job, Urgency};
+use crate::coordinate::{self, By, Job, Urgency};
 use crate::error::{Error, Result};
-use crate::fair::Lane;
 use crate::flight::{Flights, Role};
 use crate::image::Limits;
 use crate::key::CacheKey;
@@ -45,13 +51,17 @@ pub struct Handler {
     config: Config,
     limits: Limits,
     max_queue: usize,
+    counts_fetching: bool,
     /// `None` when the config forbids keeping variants: then every answer is a MISS, as in Next.
     cache: Option<Tiers>,
     requests: RecentRequests,
     flights: Flights<Arc<Entry>>,
+    soon: Soon,
     remote: Remote,
     observer: Option<Arc<dyn Observer>>,
     pool: Pool,
+    /// Held by each variant that is being made, so that its owners are their number and this one.
+    making: Arc<()>,
     counters: Arc<Counters>,
     logger: Logger,
 }
@@ -66,7 +76,13 @@ impl Handler {
         let remote = Remote::new(RemoteOptions {
             maximum_redirects: images.maximum_redirects,
             maximum_response_body_bytes: images.maximum_response_body_bytes,
+            // As much again as the decoded pixels may take; one source has to fit, whatever that is.
+            source_memory_bytes: pool
+                .options()
+                .memory_budget_bytes
+                .max(images.maximum_response_body_bytes.saturating_mul(2)),
             allow_local_ip: images.dangerously_allow_local_ip,
+            allowed_private_hosts: options.allowed_private_hosts.clone(),
             extra_ca_certs: options.extra_ca_certs.clone(),
             ca_certs_pem: options.ca_certs_pem.clone(),
             origin_host: options.origin_host.clone(),
@@ -96,12 +112,16 @@ impl Handler {
         Ok(Self {
             limits,
             max_queue: options.max_queue,
+            counts_fetching: options.counts_fetching,
+            // What is kept nowhere is never there the next time.
+            requests: RecentRequests::new(options.avif_soon && cache.is_some()),
             cache,
-            requests: RecentRequests::new(),
             flights: Flights::new(),
+            soon: Soon::new(pool.options().concurrency, options.max_queue),
             remote,
             observer: options.observer.clone(),
             pool,
+            making: Arc::default(),
             counters: Arc::default(),
             logger: options.logger.clone(),
             config,
@@ -122,13 +142,12 @@ impl Handler {
             Ok(parsed) => parsed,
             Err(error) => return Some(self.refuse_request(incoming, error)),
         };
-        let key = parsed.key.clone();
-        let entry = self.cache.as_ref()?.hot(&key, now_ms())?;
+        let asked = &parsed.asked;
+        let entry = self.cache.as_ref()?.hot(&asked.key, now_ms())?;
         if response::takes_compression(&entry.extension, &self.config) {
             return None;
         }
-        let found = Found { key, entry, status: CacheStatus::Hit, revalidating: false };
-        Some(self.found(&parsed.request, incoming, found))
+        Some(self.found(&asked.request, incoming, Found::new(asked, entry, CacheStatus::Hit)))
     }
 
     /// The answer, whatever it takes.
@@ -137,8 +156,13 @@ impl Handler {
             Ok(parsed) => parsed,
             Err(error) => return self.refuse_request(incoming, error),
         };
-        match self.variant(&parsed.request, way).await {
-            Ok(found) => self.found(&parsed.request, incoming, found),
+        let asked = &parsed.asked;
+        let found = match &parsed.until_then {
+            Some(webp) => self.variant_soon(asked, webp, way).await,
+            None => self.variant(asked, way).await,
+        };
+        match found {
+            Ok(found) => self.found(&asked.request, incoming, found),
             Err(error) => self.refuse(incoming, error),
         }
     }
@@ -147,63 +171,79 @@ impl Handler {
     ///
     /// # Errors
     /// Why there is none; what could not be optimized is no error but served as it came.
-    pub async fn variant(self: &Arc<Self>, request: &ImageRequest, way: Way) -> Result<Found> {
-        let key = cache_key(request);
-        if let Some(entry) = self.load(&key).await {
-            let mut found = Found { key, entry, status: CacheStatus::Hit, revalidating: false };
-            if found.entry.is_stale(now_ms()) {
-                found.status = CacheStatus::Stale;
-                let (this, asked, old) = (Arc::clone(self), request.clone(), Arc::clone(&found.entry));
-                let refresh = move || async move { this.refresh(asked, way, old).await };
-                found.revalidating = self.flights.spawn_if_idle(&found.key, refresh);
-            }
-            return Ok(found);
+    pub async fn variant(self: &Arc<Self>, asked: &Asked, way: Way) -> Result<Found> {
+        match self.load(&asked.key).await {
+            Some(entry) => Ok(self.kept(asked, entry, way)),
+            None => self.missing(asked, way).await,
         }
-        let entry = match way {
-            Way::Alone(source) => self.make_once(request.clone(), source).await,
-            Way::Together(fleet) => {
-                let job = Job { key: key.clone(), request: request.clone(), urgency: Urgency::Client };
-                let made = fleet.coordinator.make(job, fleet.deadline).await;
-                made.map(|made| (made.entry, made.by))
-            }
+    }
+
+    /// What was found; if it is stale, it is made anew behind the answer.
+    fn kept(self: &Arc<Self>, asked: &Asked, entry: Arc<Entry>, way: Way) -> Found {
+        let mut found = Found::new(asked, entry, CacheStatus::Hit);
+        if found.entry.is_stale(now_ms()) {
+            found.status = CacheStatus::Stale;
+            let (this, wanted, old) = (Arc::clone(self), asked.clone(), Arc::clone(&found.entry));
+            let refresh = move || async move { this.refresh(wanted, way, old).await };
+            found.revalidating = self.flights.spawn_if_idle(&asked.key, refresh);
+        }
+        found
+    }
+
+    /// Has the variant made while the client waits.
+    async fn missing(self: &Arc<Self>, asked: &Asked, way: Way) -> Result<Found> {
+        let (entry, by) = match way {
+            Way::Alone(source) => self.make_once(asked, source).await?,
+            Way::Together(fleet) => self.make_together(asked, &fleet, Urgency::Client).await?,
         };
-        entry.map(|(entry, by)| {
-            if by == By::Another {
-                self.counters.followers.add(1);
-            }
-            Found { key, entry, status: CacheStatus::Miss, revalidating: false }
-        })
+        if by == By::Another {
+            self.counters.followers.add(1);
+        }
+        Ok(Found::new(asked, entry, CacheStatus::Miss))
     }
 
     /// Makes the variant, or shares in the work of the request that has it made. Work goes on when its requests go.
-    async fn make_once(
-        self: &Arc<Self>,
-        asked: ImageRequest,
-        source: LocalSource,
-    ) -> Result<(Arc<Entry>, By)> {
-        let (this, key) = (Arc::clone(self), cache_key(&asked));
-        let wanted = key.clone();
+    async fn make_once(self: &Arc<Self>, asked: &Asked, source: LocalSource) -> Result<(Arc<Entry>, By)> {
+        let (this, wanted) = (Arc::clone(self), asked.clone());
         let work = move || async move {
             // Another flight may have landed between the look-up before and the start of this one.
-            match this.load_local(&wanted).await {
+            match this.load_local(&wanted.key).await {
                 Some(entry) if !entry.is_stale(now_ms()) => Ok(entry),
                 _ => {
-                    let made = this.make(&asked, &source, None, Lane::Client).await;
-                    made.inspect_err(|error| this.report_failed(&asked, error))
+                    let made = this.make(&wanted, &source, Purpose::Client).await;
+                    made.inspect_err(|error| this.report_failed(&wanted.request, error))
                 }
             }
         };
-        let (role, made) = self.flights.run(&key, work).await;
+        let (role, made) = self.flights.run(&asked.key, work).await;
         made.map(|entry| (entry, if role == Role::Leader { By::Us } else { By::Another }))
     }
 
+    /// Has the variant made by whoever in the fleet gets to it.
+    async fn make_together(
+        &self,
+        asked: &Asked,
+        fleet: &Fleet,
+        urgency: Urgency,
+    ) -> Result<(Arc<Entry>, By)> {
+        let job = Job { key: asked.key.clone(), request: asked.request.clone(), urgency };
+        let coordinate::Made { entry, by } = fleet.coordinator.make(job, fleet.deadline).await?;
+        // What came from another replica is not here yet, unless both keep variants in the same place.
+        if by == By::Another && entry.fallback.is_none() {
+            let here = self.load_local(&asked.key).await;
+            if here.is_none_or(|here| here.expires_at_ms < entry.expires_at_ms) {
+                self.keep_here(&asked.key, &entry).await;
+            }
+        }
+        Ok((entry, by))
+    }
+
     /// Has the variant made anew behind the answer that `old` was given for.
-    async fn refresh(&self, asked: ImageRequest, way: Way, old: Arc<Entry>) -> Result<Arc<Entry>> {
+    async fn refresh(&self, asked: Asked, way: Way, old: Arc<Entry>) -> Result<Arc<Entry>> {
         match way {
             Way::Alone(source) => self.revalidate(&asked, &source, old).await,
             Way::Together(fleet) => {
-                let job = Job { key: cache_key(&asked), request: asked, urgency: Urgency::Background };
-                fleet.coordinator.make(job, fleet.deadline).await.map(|made| made.entry)
+                self.make_together(&asked, &fleet, Urgency::Background).await.map(|(entry, _)| entry)
             }
         }
     }
@@ -238,10 +278,11 @@ impl Handler {
         quality: u8,
         mime: String,
         allows_any_source: bool,
-    ) -> Result<ImageRequest> {
+    ) -> Result<Asked> {
         let (href, is_absolute) =
             if allows_any_source { request::any_source(url)? } else { request::source(url, &self.config)? };
-        Ok(ImageRequest { href, is_absolute, width, quality, mime, is_static_media: false, is_blur: false })
+        let (is_static_media, is_blur) = (false, false);
+        Ok(Asked::new(ImageRequest { href, is_absolute, width, quality, mime, is_static_media, is_blur }))
     }
 
     /// How much may be in work at once.
@@ -253,28 +294,21 @@ impl Handler {
     /// Would a further image be refused now?
     #[must_use]
     pub fn is_saturated(&self) -> bool {
-        self.pool.is_full(self.max_queue)
+        self.is_full()
     }
 
-    /// Whether there is a bucket behind the cache.
-    #[must_use]
-    pub fn has_store(&self) -> bool {
-        self.cache.as_ref().is_some_and(Tiers::has_remote)
+    /// Begins no more work that nobody waits for, except refreshes; what clients ask for is served all the same.
+    pub fn start_draining(&self) {
+        self.soon.stop();
     }
 
-    /// Waits for all work that has begun, the refreshes behind stale answers included, and then for at most `budget`
-    /// until what was made is in the bucket. Says whether all of it is.
+    /// Waits for all work that has begun, that behind answers included, and then for at most `budget` until what was
+    /// made is in the bucket. Says whether all of it is.
     pub async fn drain(&self, budget: Duration) -> bool {
+        self.start_draining();
         self.flights.drain().await;
+        self.soon.drain().await;
         self.flush(budget).await
-    }
-
-    /// Waits for at most `budget` until what has been made is in the bucket; says whether all of it is.
-    pub async fn flush(&self, budget: Duration) -> bool {
-        match &self.cache {
-            Some(cache) => cache.flush(budget).await,
-            None => true,
-        }
     }
 
     /// What has happened since the start, and what is going on now.
@@ -302,7 +336,7 @@ impl Handler {
     }
 
     fn found(&self, request: &ImageRequest, incoming: &Incoming, found: Found) -> Reply {
-        let Found { key, entry, status, revalidating } = found;
+        let Found { key, entry, status, revalidating, for_now_secs } = found;
         let counter = match status {
             CacheStatus::Hit => &self.counters.hits,
             CacheStatus::Stale => &self.counters.stale,
@@ -313,8 +347,9 @@ impl Handler {
             body: &entry.body,
             extension: &entry.extension,
             etag: &entry.etag,
-            max_age_secs: entry.max_age_secs,
+            max_age_secs: for_now_secs.map_or(entry.max_age_secs, |secs| secs.min(entry.max_age_secs)),
             fallback: entry.fallback.as_deref(),
+            is_for_now: for_now_secs.is_some(),
         };
         let conditionals = incoming.conditionals();
         let mut answer = response::image(request, &variant, status, &conditionals, &self.config);
@@ -322,75 +357,27 @@ impl Handler {
         Reply { answer, key: Some(key), status: Some(status), error: None }
     }
 
-    async fn load(&self, key: &CacheKey) -> Option<Arc<Entry>> {
-        self.loaded(self.cache.as_ref()?.load(key, now_ms()).await)
-    }
-
-    async fn load_local(&self, key: &CacheKey) -> Option<Arc<Entry>> {
-        self.loaded(self.cache.as_ref()?.load_local(key, now_ms()).await)
-    }
-
-    fn loaded(&self, loaded: Loaded) -> Option<Arc<Entry>> {
-        if let Some(error) = loaded.failure {
-            self.store_failed(&error);
-        }
-        loaded.entry
-    }
-
-    /// What this or another server has made while this one waited for its turn.
-    async fn load_again(&self, key: &CacheKey) -> Option<Arc<Entry>> {
-        self.loaded(self.cache.as_ref()?.load_again(key, now_ms()).await)
-    }
-
-    /// What another server has made anew.
-    async fn load_newer(&self, key: &CacheKey) -> Option<Arc<Entry>> {
-        self.cache.as_ref()?.load_newer(key, now_ms()).await
-    }
-
     async fn revalidate(
         &self,
-        request: &ImageRequest,
+        asked: &Asked,
         source: &LocalSource,
         previous: Arc<Entry>,
     ) -> Result<Arc<Entry>> {
-        let key = cache_key(request);
-        if let Some(entry) = self.load_newer(&key).await {
+        if let Some(entry) = self.load_newer(&asked.key).await {
             return Ok(entry);
         }
-        match self.make(request, source, Some(&previous), Lane::Background).await {
+        match self.make(asked, source, Purpose::Refresh(&previous)).await {
             Ok(entry) => Ok(entry),
             Err(error) => {
                 // The old variant stays, and its source is asked again soon, but not at once.
-                self.report_refresh_failed(request, &error);
+                self.report_refresh_failed(&asked.request, &error);
                 self.counters.errors.add(1);
                 let minimum_ttl = self.config.images.minimum_cache_ttl_secs;
                 let entry = Arc::new(previous.after_failed_refresh(now_ms(), minimum_ttl));
-                if let Some(cache) = &self.cache {
-                    self.saved(cache.save_local(&key, Arc::clone(&entry)).await);
-                }
+                self.keep_here(&asked.key, &entry).await;
                 Ok(entry)
             }
         }
-    }
-
-    /// A store that fails costs speed only.
-    async fn keep(&self, key: &CacheKey, entry: Entry) -> Arc<Entry> {
-        let entry = Arc::new(entry);
-        if let Some(cache) = &self.cache {
-            self.saved(cache.save(key, Arc::clone(&entry)).await);
-        }
-        entry
-    }
-
-    fn saved(&self, outcome: Result<()>) {
-        if let Err(error) = outcome {
-            self.store_failed(&error);
-        }
-    }
-
-    fn store_failed(&self, error: &Error) {
-        self.counters.store_errors.add(1);
-        self.report_store_failed(error);
     }
 }
 

@@ -7,7 +7,6 @@
 //! ```
 
 pub mod config;
-pub mod error;
 
 pub mod key;
 pub mod negotiate;
@@ -22,7 +21,6 @@ pub mod upstream;
 
 #[cfg(feature = "server")]
 mod blur;
-pub mod image;
 pub mod response;
 
 pub mod fair;
@@ -40,5 +38,8 @@ mod tls;
 
 #[cfg(all(feature = "binding", not(test)))]
 mod binding;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 
-pub use error::{Error, Result};
+pub use unsharp_image::{Error, Result, error, image};

@@ -164,7 +164,7 @@ impl Record {
         for (name, value) in &self.fields {
             let text = match value {
                 Value::String(text) if is_plain(text) => text.clone(),
-                other => other.to_string(),
+                other => json_line(other),
             };
             let _ = write!(line, " {name}={text}");
         }
@@ -182,18 +182,42 @@ impl Record {
         object.insert("event".to_owned(), self.event.into());
         object.insert("message".to_owned(), self.message.as_str().into());
         object.extend(self.fields.clone());
-        Value::Object(object).to_string()
+        json_line(&Value::Object(object))
     }
+}
+
+/// JSON on one line of printable letters. JSON itself lets through what ends a line or steers a terminal all the same.
+#[must_use]
+pub fn json_line(value: &Value) -> String {
+    let mut line = String::new();
+    for letter in value.to_string().chars() {
+        if steers(letter) {
+            // They stand inside of strings alone, where an escape means the same.
+            let _ =
+                letter.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(line, "\\u{unit:04x}"));
+        } else {
+            line.push(letter);
+        }
+    }
+    line
+}
+
+/// Control characters of both ranges, separators of lines, and what turns the direction of a text.
+fn steers(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A text from outside must not begin a line of its own or steer a terminal.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
 fn is_plain(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| !c.is_control() && !c.is_whitespace() && c != '"' && c != '=')
+    !text.is_empty() && text.chars().all(|c| !steers(c) && !c.is_whitespace() && c != '"' && c != '=')
 }
+
+const SLASHES: [char; 2] = ['/', '\\'];
 
 /// A url as it may be logged: credentials, the fragment and the values of the query can be secrets and are left
 /// out, the names of the query stay.
@@ -201,11 +225,17 @@ fn is_plain(text: &str) -> bool {
 pub fn safe_url(url: &str) -> String {
     let url = url.split('#').next().unwrap_or_default();
     let (address, query) = url.split_once('?').map_or((url, None), |(address, query)| (address, Some(query)));
-    let mut safe = match address.split_once("://") {
+    // `https:\\user:password@host` means the same to a browser.
+    let odd = ["http:", "https:"].into_iter().find_map(|scheme| {
+        let (start, rest) = address.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then(|| (scheme, rest.trim_start_matches(SLASHES)))
+    });
+    let remote = odd.or_else(|| address.find("://").map(|at| (&address[..=at], &address[at + 3..])));
+    let mut safe = match remote {
         Some((scheme, rest)) => {
-            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let (authority, path) = rest.split_at(rest.find(SLASHES).unwrap_or(rest.len()));
             let host = authority.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}://{host}{path}")
+            format!("{scheme}//{host}{path}")
         }
         None => address.to_owned(),
     };
@@ -288,6 +318,26 @@ mod tests {
     }
 
     #[test]
+    fn nothing_in_a_record_ends_a_line_or_steers_a_terminal() {
+        let hostile: String =
+            ('\0'..='\u{9f}').chain("\u{2028}\u{2029}\u{202e}\u{2066}\u{200f}".chars()).collect();
+        let record = Record {
+            level: Level::Warn,
+            event: "failed",
+            message: hostile.clone(),
+            fields: fields(&[("url", hostile.as_str().into()), ("host", "a\u{9b}31mb".into())]),
+        };
+        for line in [record.to_text(), record.to_json()] {
+            assert!(!line.chars().any(steers), "{line:?}");
+        }
+        let object: Value = serde_json::from_str(&record.to_json()).expect("it is JSON");
+        assert_eq!(
+            (&object["message"], &object["url"]),
+            (&hostile.as_str().into(), &hostile.as_str().into())
+        );
+    }
+
+    #[test]
     fn urls_lose_what_may_be_secret() {
         for (url, safe) in [
             ("/photo.jpg", "/photo.jpg"),
@@ -296,6 +346,10 @@ mod tests {
             ("https://user:pass@cdn.example/a?sig=x#frag", "https://cdn.example/a?sig=…"),
             ("https://a@b@cdn.example", "https://cdn.example"),
             ("http://cdn.example/@me/a.png", "http://cdn.example/@me/a.png"),
+            ("HTTPS:\\\\user:pass@cdn.example\\a.png?t", "https://cdn.example\\a.png?…"),
+            ("https:/user:pass@cdn.example/a.png", "https://cdn.example/a.png"),
+            ("http:user:pass@cdn.example", "http://cdn.example"),
+            ("é/@me.png", "é/@me.png"),
         ] {
             assert_eq!(safe_url(url), safe);
         }

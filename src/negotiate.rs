@@ -7,6 +7,11 @@ use std::cmp::Ordering;
 
 use crate::image::format::{Format, OutputFormat};
 
+/// The type that takes the fewest bytes and the longest to make.
+pub const AVIF: &str = "image/avif";
+/// The type that is made in a fraction of that time.
+pub const WEBP: &str = "image/webp";
+
 /// What a variant is encoded as, and what it is labelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Output {
@@ -31,6 +36,16 @@ pub fn negotiate(accept: Option<&str>, formats: &[String]) -> Option<String> {
     Some(if is_image && accept.contains(&best) { best } else { String::new() })
 }
 
+/// What a client that gets AVIF can be given until there is one: `image/webp`, where `formats` has it and the client
+/// would get it if it did not get AVIF.
+#[must_use]
+pub fn until_avif(mime: &str, accept: Option<&str>, formats: &[String]) -> Option<&'static str> {
+    let others: Vec<String> = formats.iter().filter(|format| *format != AVIF).cloned().collect();
+    // Without `formats` the client's own first type would count.
+    let is_avif = mime == AVIF && !others.is_empty();
+    (is_avif && negotiate(accept, &others).as_deref() == Some(WEBP)).then_some(WEBP)
+}
+
 /// How a source of type `upstream` is encoded for the negotiated `mime`. `None` for what is never encoded: svg,
 /// icons, bmp, jxl, heic and jp2.
 #[must_use]
@@ -48,8 +63,8 @@ pub fn output(mime: &str, upstream: Format) -> Option<Output> {
         // Without a match, webp and avif go down to what every client can show.
         "" if matches!(source, OutputFormat::WebP | OutputFormat::Avif) => (OutputFormat::Jpeg, "jpeg", true),
         "" => (source, extension_of(source), !matches!(source, OutputFormat::Gif | OutputFormat::Tiff)),
-        "image/avif" => (OutputFormat::Avif, "avif", true),
-        "image/webp" => (OutputFormat::WebP, "webp", true),
+        AVIF => (OutputFormat::Avif, "avif", true),
+        WEBP => (OutputFormat::WebP, "webp", true),
         "image/png" => (OutputFormat::Png, "png", true),
         "image/jpeg" => (OutputFormat::Jpeg, "jpeg", true),
         other => (source, extension(other).unwrap_or("bin"), false),
@@ -125,21 +140,16 @@ fn parse(accept: &str) -> Option<Vec<Range>> {
     let header = if accept.is_empty() { "*/*" } else { accept };
     let mut ranges = Vec::new();
     for part in split_unquoted(header, ',') {
-        if part.is_empty() {
-            continue;
-        }
-        let mut fields = split_unquoted(&part, ';').into_iter();
-        let token = fields.next().unwrap_or_default().to_lowercase();
+        let mut fields = split_unquoted(part, ';').into_iter();
+        let token = without_blanks('\0', fields.next().unwrap_or_default()).to_lowercase();
         if !is_media_range(&token) {
             continue;
         }
         let mut params: Vec<(String, String)> = Vec::new();
         let mut q = None;
         for field in fields {
-            let mut halves = split_unquoted(&field, '=').into_iter();
-            let (Some(name), Some(value), None) = (halves.next(), halves.next(), halves.next()) else {
-                return None;
-            };
+            let [name, value] = split_unquoted(field, '=')[..] else { return None };
+            let (name, value) = (without_blanks('\0', name), without_blanks('=', value));
             if value.is_empty() {
                 return None;
             }
@@ -162,29 +172,48 @@ fn parse(accept: &str) -> Option<Vec<Range>> {
     Some(ranges)
 }
 
-/// Splits at `separator`, leaves what stands between `="` and `"` whole, and drops spaces and tabs elsewhere.
-fn split_unquoted(text: &str, separator: char) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut previous = '\0';
-    let mut rest = text.char_indices();
-    while let Some((at, letter)) = rest.next() {
-        let part = parts.last_mut().expect("one part from the start");
-        if letter == '"' && previous == '=' && text[at + 1..].contains('"') {
-            part.push(letter);
-            for (_, quoted) in rest.by_ref() {
-                part.push(quoted);
-                if quoted == '"' {
-                    break;
-                }
-            }
-        } else if letter == separator {
-            parts.push(String::new());
-        } else if letter != ' ' && letter != '\t' {
-            part.push(letter);
+/// Splits at `separator`, but not between `="` and `"`. Blanks stay: one before the quote makes it none.
+fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
+    let (mut parts, mut from) = (Vec::new(), 0);
+    for (at, letter) in unquoted('\0', text) {
+        if letter == separator {
+            parts.push(&text[from..at]);
+            from = at + letter.len_utf8();
         }
-        previous = letter;
     }
+    parts.push(&text[from..]);
     parts
+}
+
+/// Leaves spaces and tabs out, except between quotes. `previous` stands before the text.
+fn without_blanks(previous: char, text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, letter) in unquoted(previous, text) {
+        if matches!(letter, ' ' | '\t') {
+            kept.push_str(&text[from..at]);
+            from = at + 1;
+        }
+    }
+    kept + &text[from..]
+}
+
+/// The letters that are not in quotes, and where they are. Quotes begin with `="`, of which the first may be the letter
+/// before the text, and need an end.
+fn unquoted(mut previous: char, text: &str) -> impl Iterator<Item = (usize, char)> {
+    let mut quoted_until = 0;
+    text.char_indices().filter(move |&(at, letter)| {
+        let before = std::mem::replace(&mut previous, letter);
+        let is_quoted = at < quoted_until;
+        if !is_quoted
+            && letter == '"'
+            && before == '='
+            && let Some(length) = text[at + 1..].find('"')
+        {
+            quoted_until = at + 1 + length + 1;
+        }
+        !is_quoted
+    })
 }
 
 /// hapi's pattern, whose three alternatives are anchored differently: it starts with `*/*`, or has `type/*`
@@ -269,6 +298,24 @@ mod tests {
         names.iter().map(|name| format!("image/{name}")).collect()
     }
 
+    /// As Next's parser does, which looks for `="` before it takes blanks out.
+    #[test]
+    fn a_blank_before_a_quote_makes_what_follows_no_quotation() {
+        let webp = formats(&["webp"]);
+        for (accept, expected) in [
+            ("image/webp;level=\"a;b\"", Some("image/webp;level=\"a;b\"")),
+            ("image/webp;level=\"a,b\"", Some("image/webp;level=\"a,b\"")),
+            ("image/webp;level= \"a;b\"", None),
+            ("image/webp;level=\t\"a;b\"", None),
+            ("image/webp;level= \"a\"", Some("")),
+            ("image/webp;level=\"a;b", None),
+            ("image/webp ; level=\"a b\" ; q=0", Some("")),
+            (" , image/webp", Some("image/webp")),
+        ] {
+            assert_eq!(negotiate(Some(accept), &webp).as_deref(), expected, "{accept:?}");
+        }
+    }
+
     #[test]
     fn f1_f2_f3_f8_f9_the_accept_header_picks_among_the_configured_formats() {
         let cases: [(Option<&str>, &[&str], &str); 15] = [
@@ -299,6 +346,30 @@ mod tests {
             assert_eq!(found.as_deref(), Some(expected), "{accept:?} of {names:?}");
         }
         assert_eq!(negotiate(Some("image/webp,image/avif;q"), &formats(&["webp"])), None, "malformed");
+    }
+
+    #[test]
+    fn webp_stands_in_for_avif_only_where_config_and_client_name_both() {
+        let cases: [(&str, &[&str], bool); 9] = [
+            ("image/avif,image/webp,*/*", &["avif", "webp"], true),
+            ("image/avif,image/webp;q=0.1", &["webp", "avif"], true),
+            // The client does not name webp, or does not want it.
+            ("image/avif,*/*", &["avif", "webp"], false),
+            ("image/avif,image/webp;q=0", &["avif", "webp"], false),
+            // The config has one of them only, or none.
+            ("image/avif,image/webp", &["avif"], false),
+            ("image/avif,image/webp", &["webp"], false),
+            ("image/avif,image/webp", &[], false),
+            // The client gets webp in any case, or something else.
+            ("image/webp,image/avif;q=0.5", &["avif", "webp"], false),
+            ("*/*", &["avif", "webp"], false),
+        ];
+        for (accept, names, expected) in cases {
+            let formats = formats(names);
+            let mime = negotiate(Some(accept), &formats).expect("well-formed");
+            let found = until_avif(&mime, Some(accept), &formats);
+            assert_eq!(found, expected.then_some("image/webp"), "{accept} of {names:?}");
+        }
     }
 
     #[test]

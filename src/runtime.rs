@@ -4,6 +4,9 @@
 //! beside it keeps its latency. A job first reads the header, then waits until the memory that it will take
 //! fits the budget, then runs.
 
+#[cfg(target_os = "linux")]
+mod placement;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,14 +19,45 @@ use crate::image::{
     Format, Header, Inspected, Limits, Optimized, Options, Progress, inspect, inspect_to_draw, svg,
 };
 
+#[cfg(target_os = "linux")]
+use placement::Placement;
+
+/// Elsewhere threads run where the system wants them.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+enum Placement {}
+
+#[cfg(not(target_os = "linux"))]
+impl Placement {
+    fn of_process() -> Option<Arc<Self>> {
+        None
+    }
+
+    fn join(&self) {
+        match *self {}
+    }
+
+    fn begin(&self, (): ()) {
+        match *self {}
+    }
+
+    fn end(&self, (): ()) {
+        match *self {}
+    }
+}
+
+/// What one image may need beyond the whole budget, bytes: the needs are estimated from above, and a small image has to
+/// pass whatever the budget.
+pub const OVERDRAFT_BYTES: u64 = 64 << 20;
+
 /// How much may run and wait at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolOptions {
     /// Threads, and so images in work at once. Default: the CPUs that this process may use, a cgroup quota
     /// rounded down included, at least 1.
     pub concurrency: usize,
-    /// Bytes of decoded images that all running jobs may hold together. A job that needs more than all of it
-    /// runs alone. Default 512 MiB.
+    /// Bytes that all running jobs may hold together. A job that needs up to [`OVERDRAFT_BYTES`] more than all of it
+    /// runs alone, one that needs more is refused. Default 512 MiB.
     pub memory_budget_bytes: u64,
 }
 
@@ -102,6 +136,7 @@ impl std::fmt::Debug for Task {
 
 #[derive(Debug)]
 struct Shared {
+    placement: Option<Arc<Placement>>,
     state: Mutex<State>,
     task_came: Condvar,
     budget_freed: Condvar,
@@ -130,13 +165,17 @@ impl Shared {
 /// The process's one pool. It starts its threads when the first jobs come.
 pub fn pool() -> &'static Pool {
     static POOL: std::sync::OnceLock<Pool> = std::sync::OnceLock::new();
-    POOL.get_or_init(|| Pool::new(PoolOptions::default()))
+    POOL.get_or_init(|| Pool::with_placement(PoolOptions::default(), Placement::of_process()))
 }
 
 impl Pool {
     /// A pool without threads yet.
     #[must_use]
     pub fn new(options: PoolOptions) -> Self {
+        Self::with_placement(options, None)
+    }
+
+    fn with_placement(options: PoolOptions, placement: Option<Arc<Placement>>) -> Self {
         let state = State {
             options,
             waiting: FairQueue::default(),
@@ -147,8 +186,8 @@ impl Pool {
             budget_tickets: 0,
             budget_turn: 0,
         };
-        let shared =
-            Shared { state: Mutex::new(state), task_came: Condvar::new(), budget_freed: Condvar::new() };
+        let state = Mutex::new(state);
+        let shared = Shared { placement, state, task_came: Condvar::new(), budget_freed: Condvar::new() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -288,6 +327,7 @@ fn serve(shared: &Arc<Shared>) {
     // one worker of a pool of its own, so such parts stay on it: they spawn nothing, and while it waits for one
     // of them it can't pick up another image's.
     let _alone = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
+    let placed = shared.placement.as_ref().map(|placement| (placement, placement.join()));
     let mut state = shared.lock();
     loop {
         let task = if state.running < state.options.concurrency { state.waiting.pop() } else { None };
@@ -300,8 +340,14 @@ fn serve(shared: &Arc<Shared>) {
         state.running += 1;
         drop(state);
         let budget = Budget { shared: Arc::clone(shared), cancelled: task.cancelled };
+        if let Some((placement, worker)) = placed {
+            placement.begin(worker);
+        }
         // The job's own panics are answered inside; this one keeps the thread when the answering itself fails.
         let _ = catch_unwind(AssertUnwindSafe(|| (task.work)(Ok(budget))));
+        if let Some((placement, worker)) = placed {
+            placement.end(worker);
+        }
         state = shared.lock();
         state.running -= 1;
     }
@@ -345,10 +391,16 @@ struct Grant<'a> {
 }
 
 impl Budget {
-    /// Waits until `bytes` fit. Whoever holds a part of the budget is running on another thread and waits for
+    /// Waits until `bytes` fit, unless they never will. Whoever holds a part of the budget is running on another thread and waits for
     /// nothing, so this ends.
     fn wait_for(&self, bytes: u64) -> Result<Grant<'_>> {
         let mut state = self.shared.lock();
+        let budget = state.options.memory_budget_bytes;
+        if bytes > budget.saturating_add(OVERDRAFT_BYTES) {
+            return Err(Error::TooManyBytes(format!(
+                "decoding and encoding it takes up to {bytes} bytes of memory where the budget is {budget}"
+            )));
+        }
         let ticket = state.budget_tickets;
         state.budget_tickets += 1;
         loop {

@@ -36,6 +36,10 @@ macro_rules! counters {
             pub memory_entries: u64,
             /// Bytes in the memory tier.
             pub memory_bytes: u64,
+            /// Variants in the disk tier, as far as they are counted: a start counts what it finds in the background.
+            pub disk_entries: u64,
+            /// Bytes in the disk tier.
+            pub disk_bytes: u64,
             /// Variants that the bucket had.
             pub bucket_hits: u64,
             /// Looks into the bucket that found nothing of use.
@@ -64,6 +68,8 @@ macro_rules! counters {
                     $((stringify!($name), self.$name),)*
                     ("memory_entries", self.memory_entries),
                     ("memory_bytes", self.memory_bytes),
+                    ("disk_entries", self.disk_entries),
+                    ("disk_bytes", self.disk_bytes),
                     ("bucket_hits", self.bucket_hits),
                     ("bucket_misses", self.bucket_misses),
                     ("bucket_errors", self.bucket_errors),
@@ -86,6 +92,8 @@ macro_rules! counters {
                     $($name: self.$name.value(),)*
                     memory_entries: tiers.memory_entries,
                     memory_bytes: tiers.memory_bytes,
+                    disk_entries: tiers.disk_entries,
+                    disk_bytes: tiers.disk_bytes,
                     bucket_hits: tiers.remote.hits,
                     bucket_misses: tiers.remote.misses,
                     bucket_errors: tiers.remote.errors,
@@ -124,6 +132,14 @@ counters! {
     upstream_bytes,
     /// Bytes of the variants made.
     optimized_bytes,
+    /// Answers with WebP in place of AVIF that is yet to be made.
+    avif_soon_answers,
+    /// AVIF made behind such answers.
+    avif_soon_made,
+    /// AVIF that could not be made behind such answers.
+    avif_soon_failed,
+    /// AVIF not made behind such answers, for want of time or because the process ends; a later request asks again.
+    avif_soon_dropped,
 }
 
 /// A name of Rust as JavaScript spells it.

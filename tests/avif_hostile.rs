@@ -288,6 +288,20 @@ fn an_essential_property_that_is_not_understood_is_refused() {
     assert_refused(&file.bytes(), "not there");
 }
 
+/// Asked for such a point, the decoder writes a line to standard error each time.
+#[test]
+fn an_operating_point_beyond_those_that_av1_has_is_refused() {
+    let mut file = File::single();
+    file.properties.push(boxed(*b"a1op", &[31]));
+    file.items[0].properties.push(2);
+    assert!(decode(&file.bytes()).is_ok());
+    for point in [32, 255] {
+        file.properties[1] = boxed(*b"a1op", &[point]);
+        assert_refused(&file.bytes(), "operating point");
+        assert!(header(&file.bytes()).is_err());
+    }
+}
+
 #[test]
 fn a_stream_that_changes_its_mind_is_refused() {
     let mut file = File::single();

@@ -1,5 +1,5 @@
 // The custom server that the handler's tests start as a process of their own. What it is made of comes from the
-// environment as JSON; it reports its port, and its counters when asked, over the IPC channel.
+// environment as JSON; it reports its port, and its counters when asked, over the IPC channel where there is one.
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import path from 'node:path'
@@ -8,7 +8,7 @@ import appConfig from './next.config.mjs'
 
 const { createImageHandler } = createRequire(import.meta.url)('../../index.js')
 const dir = import.meta.dirname
-const { handler: wanted, config, images: imagesConfig } = JSON.parse(process.env.TEST_SERVER)
+const { handler: wanted, config, images: imagesConfig, port = 0 } = JSON.parse(process.env.TEST_SERVER)
 
 const app = next({ dir, port: 0, quiet: true })
 await app.prepare()
@@ -36,4 +36,4 @@ process.on('message', async (message) => {
   }
 })
 process.on('disconnect', () => process.exit(0))
-server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port, dir: path.resolve(dir) }))
+server.listen(port, '127.0.0.1', () => process.send?.({ port: server.address().port, dir: path.resolve(dir) }))

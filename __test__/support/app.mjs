@@ -70,6 +70,7 @@ export async function startApp(t, { handler, config, images, dist = freshDist(),
   })
   return {
     ...dist,
+    ...{ port, pid: child.pid },
     origin: `http://127.0.0.1:${port}`,
     stop,
     /** Sends a signal and waits for the end. */

@@ -20,13 +20,15 @@ export const cleanEnv = () =>
  * @param {Record<string, string>} [options.env]
  * @param {object} [options.file] what the JSON file of `--config` holds
  * @param {string} [options.folder] where that file is written; needed with `file`
+ * @param {string[]} [options.wrapper] a command that becomes the one it is given
  */
-export async function startService(t, { flags = [], env = {}, file, folder } = {}) {
+export async function startService(t, { flags = [], env = {}, file, folder, wrapper = [] } = {}) {
   if (file) {
     writeFileSync(path.join(folder, 'service.json'), JSON.stringify(file))
     flags = ['--config', path.join(folder, 'service.json'), ...flags]
   }
-  const child = spawn(process.execPath, [CLI, 'serve', '--host', '127.0.0.1', '--port', '0', ...flags], {
+  const command = [...wrapper, process.execPath, CLI, 'serve', '--host', '127.0.0.1', '--port', '0', ...flags]
+  const child = spawn(command[0], command.slice(1), {
     env: { ...cleanEnv(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

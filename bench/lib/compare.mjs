@@ -2,8 +2,8 @@ import { geomean, median, pairedRatio, valueAtScore } from './stats.mjs'
 
 /**
  * How the peers of one cell stand to sharp: ratios of CPU, wall time, bytes and, per number in flight, of
- * peak memory growth and images per second; `score` is a difference in SSIMULACRA2 points. What could not
- * be measured is null.
+ * peak memory growth and images per second; `score` is a difference in SSIMULACRA2 points, `distance` and
+ * `worstDistance` are ratios of butteraugli's 3-norm and maximum. What could not be measured is null.
  */
 export function compareCell(results) {
   const { sharp } = results
@@ -15,6 +15,8 @@ export function compareCell(results) {
       wall: ratio(result.alone.latencyMs, sharp.alone.latencyMs),
       bytes: result.bytes / sharp.bytes,
       score: difference(result.score, sharp.score),
+      distance: plainRatio(result.distance, sharp.distance),
+      worstDistance: plainRatio(result.worstDistance, sharp.worstDistance),
     }
     for (const atOnce of Object.keys(result.inflight ?? {})) {
       const [ours, theirs] = [result.inflight[atOnce], sharp.inflight[atOnce]]
@@ -27,32 +29,33 @@ export function compareCell(results) {
   return comparison
 }
 
+/** How good a result looks to each metric, as a number that rises with quality. */
+const METRICS = { ssimulacra2: ({ score }) => score, butteraugli: ({ distance }) => -distance }
+
 /**
- * Bytes and CPU of each swept peer where its score equals sharp's, as ratios to sharp's. Null where sharp's
- * score lies outside of the sweep, or was reached by every setting alike.
+ * Bytes and CPU of each swept peer where it looks as good as sharp, as ratios to sharp's, once by SSIMULACRA2 and
+ * once by butteraugli's 3-norm: `{ unsharp: { ssimulacra2: { bytes, cpu, quality }, butteraugli: … } }`. Null where
+ * sharp's quality lies outside of the sweep, or was reached by every setting alike.
  */
-export function compareAtEqualScore(swept) {
-  const { sharp, ...others } = swept
+export function compareAtEqualQuality({ sharp, ...others }) {
   const comparison = {}
   for (const [name, settings] of Object.entries(others)) {
-    const scored = settings.filter(({ score }) => Number.isFinite(score))
-    // Bytes grow by a factor per point, so their logarithm is what runs straight between two points.
-    const bytes = valueAtScore(
-      scored.map(({ score, bytes: value }) => ({ score, value: Math.log(value) })),
-      sharp.score,
-    )
-    const cpuMs = valueAtScore(
-      scored.map(({ score, cpuMs: value }) => ({ score, value })),
-      sharp.score,
-    )
-    const quality = valueAtScore(
-      scored.map(({ score, quality: value }) => ({ score, value })),
-      sharp.score,
-    )
-    comparison[name] = {
-      bytes: bytes === null ? null : Math.exp(bytes) / sharp.bytes,
-      cpu: cpuMs === null ? null : cpuMs / sharp.cpuMs,
-      quality,
+    comparison[name] = {}
+    for (const [metric, seen] of Object.entries(METRICS)) {
+      const scored = settings.filter((setting) => Number.isFinite(seen(setting)))
+      const at = (read) =>
+        valueAtScore(
+          scored.map((setting) => ({ score: seen(setting), value: read(setting) })),
+          seen(sharp),
+        )
+      // Bytes grow by a factor per point, so their logarithm is what runs straight between two points.
+      const bytes = at((setting) => Math.log(setting.bytes))
+      const cpuMs = at((setting) => setting.cpuMs)
+      comparison[name][metric] = {
+        bytes: bytes === null ? null : Math.exp(bytes) / sharp.bytes,
+        cpu: cpuMs === null ? null : cpuMs / sharp.cpuMs,
+        quality: at((setting) => setting.quality),
+      }
     }
   }
   return comparison
@@ -87,6 +90,10 @@ function ratio(ours, theirs) {
   const value = pairedRatio(ours, theirs)
   // Growth can be nothing, and then there is no ratio to it.
   return Number.isFinite(value) && value > 0 ? value : null
+}
+
+function plainRatio(ours, theirs) {
+  return Number.isFinite(ours) && theirs > 0 ? ours / theirs : null
 }
 
 function difference(ours, theirs) {

@@ -3,7 +3,7 @@
 import sharp from './sharp.mjs'
 
 /** A stream of numbers in 0..1 that is the same for the same seed (mulberry32). */
-function randomFrom(seed) {
+export function randomFrom(seed) {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0

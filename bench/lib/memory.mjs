@@ -15,6 +15,11 @@ export function watchMemory() {
   return { growthBytes: () => process.resourceUsage().maxRSS * 1024 - before }
 }
 
+/** The resident set of this process, bytes. */
+export function residentBytes() {
+  return process.platform === 'linux' ? statusBytes('VmRSS') : process.memoryUsage.rss()
+}
+
 function statusBytes(field) {
   const line = readFileSync('/proc/self/status', 'utf8').match(new RegExp(`^${field}:\\s*(\\d+) kB`, 'm'))
   return Number(line[1]) * 1024

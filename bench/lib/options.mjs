@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { namesOf, wholeNumber, wholeNumbers } from './args.mjs'
 
 /** Every format a cell can have, in the order of the report. */
 export const FORMATS = ['avif', 'webp', 'jpeg', 'png']
@@ -6,7 +7,7 @@ export const FORMATS = ['avif', 'webp', 'jpeg', 'png']
 /** Every peer, in the order of the report. sharp is what all others are compared with. */
 export const PEERS = ['sharp', 'unsharp', 'napi-rs']
 
-export const USAGE = `Usage: npm run bench [-- OPTIONS]
+export const USAGE = `Usage: npm run bench:image [-- OPTIONS]
 
   --images DIR       measure the pictures in DIR; without it, on pictures made for the run
   --json FILE        also write every number to FILE
@@ -16,7 +17,7 @@ export const USAGE = `Usage: npm run bench [-- OPTIONS]
   --rounds N         how often each peer gets its turn in a cell, default 5
   --inflight LIST    how many images at once, default 1,4,16
   --peers LIST       default ${PEERS.join(',')}; sharp is always measured
-  --matched          also sweep the quality and compare bytes and CPU at sharp's score
+  --matched          also sweep the quality and compare bytes and CPU where it equals sharp's
   --no-decode        leave out the cells that measure decoding
   --no-quality       leave out the scores (they need cargo)
   --unsharp FILE     the addon's entry, default this repository's index.js
@@ -48,7 +49,7 @@ export function readOptions(args) {
     },
   })
   if (values.help) return null
-  const asked = names('peers', values.peers, PEERS)
+  const asked = namesOf('peers', values.peers, PEERS)
   if (values.matched && values['no-quality']) {
     throw new Error('--matched compares at equal score, so it needs the scores: leave out --no-quality')
   }
@@ -56,36 +57,14 @@ export function readOptions(args) {
     images: values.images,
     json: values.json,
     unsharp: values.unsharp,
-    formats: names('formats', values.formats, FORMATS),
-    widths: numbers('widths', values.widths, 16383),
-    quality: number('quality', values.quality, 100),
-    rounds: number('rounds', values.rounds, 1000),
-    inflight: numbers('inflight', values.inflight, 256),
+    formats: namesOf('formats', values.formats, FORMATS),
+    widths: wholeNumbers('widths', values.widths, [1, 16383]),
+    quality: wholeNumber('quality', values.quality, [1, 100]),
+    rounds: wholeNumber('rounds', values.rounds, [1, 1000]),
+    inflight: wholeNumbers('inflight', values.inflight, [1, 256]),
     peers: PEERS.filter((peer) => peer === 'sharp' || asked.includes(peer)),
     matched: values.matched,
     decode: !values['no-decode'],
     scores: !values['no-quality'],
   }
-}
-
-function names(option, text, allowed) {
-  const list = text.split(',').map((part) => part.trim())
-  const unknown = list.find((name) => !allowed.includes(name))
-  if (unknown !== undefined) {
-    throw new Error(`--${option}: ${JSON.stringify(unknown)} is none of ${allowed.join(', ')}`)
-  }
-  return allowed.filter((name) => list.includes(name))
-}
-
-function numbers(option, text, max) {
-  const list = text.split(',').map((part) => number(option, part.trim(), max))
-  return [...new Set(list)].sort((a, b) => a - b)
-}
-
-function number(option, text, max) {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (!(value >= 1 && value <= max)) {
-    throw new Error(`--${option}: ${JSON.stringify(text)} is not a whole number from 1 to ${max}`)
-  }
-  return value
 }

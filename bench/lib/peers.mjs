@@ -13,7 +13,8 @@ export const UNSHARP_ENTRY = fileURLToPath(new URL('../../index.js', import.meta
 
 /**
  * What each peer is asked to do. `load` answers `(input, job) => Promise<Buffer>`, where a job is
- * `{ width, sourceWidth, format, quality }` with widths in px and the quality on Next's scale.
+ * `{ width, sourceWidth, format, quality, patient }` with widths in px and the quality on Next's scale. Next gives
+ * an image seven seconds; who is `patient` waits, for where the answer is what counts.
  */
 const loaders = { sharp: loadSharp, unsharp: loadUnsharp, 'napi-rs': loadNapiRs }
 
@@ -51,9 +52,9 @@ function loadSharp() {
   sharp.unblock({ operation: loads.map((format) => `VipsForeignLoad${format}`) })
   if (sharp.concurrency() > 1) sharp.concurrency(Math.floor(Math.max(sharp.concurrency() / 2, 1)))
 
-  return (input, { width, format, quality }) => {
+  return (input, { width, format, quality, patient }) => {
     const image = sharp(input, { limitInputPixels: 268402689, sequentialRead: undefined })
-      .timeout({ seconds: 7 })
+      .timeout({ seconds: patient ? 0 : 7 })
       .rotate()
       .resize(width, undefined, { withoutEnlargement: true })
     if (format === 'avif') image.avif({ quality: Math.max(Math.round(quality * (50 / 80)), 1), effort: 3 })
@@ -66,8 +67,9 @@ function loadSharp() {
 
 function loadUnsharp(entry) {
   const unsharp = require(entry)
-  return async (input, { width, format, quality }) => {
-    const { data, outcome } = await unsharp.optimize(input, { width, format, quality })
+  return async (input, { width, format, quality, patient }) => {
+    const limits = patient ? { timeoutMs: 0 } : undefined
+    const { data, outcome } = await unsharp.optimize(input, { width, format, quality, limits })
     if (outcome !== 'optimized') throw new Error(`outcome is ${outcome}, so nothing was measured`)
     return data
   }

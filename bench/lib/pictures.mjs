@@ -37,6 +37,12 @@ export async function drawnPictures(folder) {
   return Promise.all([describe('photo', photo), describe('screen', screen), describe('cutout', shape)])
 }
 
+/** A photograph, drawn: 2400 × 1600 px, as JPEG. */
+export async function drawnPhoto() {
+  const { pixels, raw } = await photoLike(2400, 1600, 1)
+  return sharp(pixels, { raw }).jpeg({ quality: 90 }).toBuffer()
+}
+
 /**
  * What the decode cells read: every picture as AVIF and as WebP, as one would find them on the web (at most
  * 2560 px wide), and one JPEG of a phone camera's size, drawn when there is none among the pictures.

@@ -13,7 +13,7 @@ const BACKGROUNDS = { white: 255, dark: 26 }
 // Behind a format without alpha Next (sharp) puts black, so that is what a right answer looks like.
 const FLATTENED = { black: 0 }
 
-/** Scores answers with SSIMULACRA2, by the program in bench/quality. */
+/** Scores answers with SSIMULACRA2 and butteraugli, by the program in bench/quality. */
 export class Scorer {
   #program
   #answers
@@ -40,9 +40,11 @@ export class Scorer {
   }
 
   /**
-   * How near the encoded picture `output` (a file) comes to what it was made from: 100 is equal. The
-   * reference is the source, decoded in full, turned upright, in sRGB and scaled to the output's size with
-   * Lanczos3, without loss.
+   * How near the encoded picture `output` (a file) comes to what it was made from. The reference is the
+   * source, decoded in full, turned upright, in sRGB and scaled to the output's size with Lanczos3, without loss.
+   *
+   * Answers `{ score, distance, worstDistance }`: SSIMULACRA2, where 100 is equal, and butteraugli's 3-norm and
+   * maximum, where 0 is.
    *
    * @param {{ file: string }} picture the source
    * @param {string} output
@@ -51,15 +53,19 @@ export class Scorer {
     const seen = await pixelsOf(sharp(output))
     const reference = await this.#referenceOf(picture.file, seen.width, seen.height)
     const lostAlpha = reference.translucent && !seen.hasAlpha
-    let worst = Number.POSITIVE_INFINITY
+    const found = []
     const backgrounds = lostAlpha ? FLATTENED : reference.translucent || seen.translucent ? BACKGROUNDS : { white: 255 }
     for (const background of Object.values(backgrounds)) {
       const files = [path.join(this.#folder, 'reference.rgb'), path.join(this.#folder, 'output.rgb')]
       await writeFile(files[0], flatten(reference, background))
       await writeFile(files[1], flatten(seen, background))
-      worst = Math.min(worst, await this.#ask([seen.width, seen.height, ...files].join('\t')))
+      found.push(await this.#ask([seen.width, seen.height, ...files].join('\t')))
     }
-    return worst
+    return {
+      score: Math.min(...found.map(([score]) => score)),
+      distance: Math.max(...found.map(([, distance]) => distance)),
+      worstDistance: Math.max(...found.map(([, , distance]) => distance)),
+    }
   }
 
   async stop() {
@@ -72,9 +78,9 @@ export class Scorer {
     this.#program.stdin.write(`${line}\n`)
     const { value, done } = await this.#answers.next()
     if (done) throw new Error('the scoring program died')
-    const [kind, text] = value.split('\t')
-    if (kind !== 'score') throw new Error(text)
-    return Number(text)
+    const [kind, ...fields] = value.split('\t')
+    if (kind !== 'score') throw new Error(fields[0])
+    return fields.map(Number)
   }
 
   async #referenceOf(file, width, height) {

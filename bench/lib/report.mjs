@@ -1,5 +1,9 @@
 import { summarize } from './compare.mjs'
 import { median } from './stats.mjs'
+import { table } from './table.mjs'
+
+/** The metrics that a sweep is read by, as the report calls them. */
+const METRICS = { ssimulacra2: 'SSIMULACRA2', butteraugli: 'butteraugli' }
 
 /** Everything the run found, as text: a table of cells and a summary per group. */
 export function reportText(cells, options) {
@@ -8,7 +12,9 @@ export function reportText(cells, options) {
     const columns = columnsFor(options)
     parts.push(`${group}\n${cellTable(members, columns)}`)
     parts.push(summaryTable(members, columns), failures(members))
-    if (members.some(({ matched }) => matched)) parts.push(matchedTable(members))
+    if (members.some(({ matched }) => matched)) {
+      for (const metric of Object.keys(METRICS)) parts.push(matchedTable(members, metric))
+    }
   }
   return parts.filter(Boolean).join('\n\n')
 }
@@ -17,10 +23,13 @@ export function reportText(cells, options) {
 export function summaries(cells) {
   const result = {}
   for (const [group, members] of groupsOf(cells)) {
-    result[group] = { ratios: {}, equalScore: {} }
+    result[group] = { ratios: {}, equalQuality: {} }
     for (const name of peersOf(members)) {
-      result[group].ratios[name] = summarize(rowsOf(members, 'comparison', name))
-      result[group].equalScore[name] = summarize(rowsOf(members, 'matched', name))
+      result[group].ratios[name] = summarize(rowsOf(members, ({ comparison }) => comparison[name]))
+      result[group].equalQuality[name] = {}
+      for (const metric of Object.keys(METRICS)) {
+        result[group].equalQuality[name][metric] = summarize(matchedRows(members, name, metric))
+      }
     }
   }
   return result
@@ -39,11 +48,17 @@ function peersOf(cells) {
   return [...new Set(cells.flatMap(({ results }) => Object.keys(results)))].filter((name) => name !== 'sharp')
 }
 
-function rowsOf(cells, field, name) {
-  const known = cells.filter((cell) => cell[field]?.[name])
-  return known.map((cell) => {
-    const { quality, ...values } = cell[field][name]
-    return { label: `${cell.picture} ${cell.width}`, values }
+function rowsOf(cells, valuesOf) {
+  return cells
+    .filter((cell) => valuesOf(cell))
+    .map((cell) => ({ label: `${cell.picture} ${cell.width}`, values: valuesOf(cell) }))
+}
+
+function matchedRows(cells, name, metric) {
+  return rowsOf(cells, ({ matched }) => {
+    if (!matched?.[name]) return null
+    const { quality, ...values } = matched[name][metric]
+    return values
   })
 }
 
@@ -55,6 +70,8 @@ function columnsFor({ inflight }) {
     ['wall', { title: 'wall', absolute: ({ alone }) => `${median(alone.latencyMs).toFixed(0)} ms` }],
     ['bytes', { title: 'bytes', absolute: ({ bytes }) => `${(bytes / 1000).toFixed(1)} kB` }],
     ['score', { title: 'score', absolute: ({ score }) => (Number.isFinite(score) ? score.toFixed(1) : '–') }],
+    ['distance', { title: 'BA 3', absolute: ({ distance }) => distance?.toFixed(2) ?? '–' }],
+    ['worstDistance', { title: 'BA max', absolute: ({ worstDistance }) => worstDistance?.toFixed(2) ?? '–' }],
   ])
   for (const n of inflight) {
     const growth = (result) => `${(median(result.inflight[n].rssGrowthBytes) / 1e6).toFixed(0)} MB`
@@ -90,7 +107,7 @@ function figure(measure, value) {
 function summaryTable(cells, columns) {
   const rows = []
   for (const name of peersOf(cells)) {
-    const summary = summarize(rowsOf(cells, 'comparison', name))
+    const summary = summarize(rowsOf(cells, ({ comparison }) => comparison[name]))
     for (const [measure, { title }] of columns) {
       if (!summary[measure]) continue
       const { median: middle, mean, worst } = summary[measure]
@@ -109,27 +126,19 @@ function failures(cells) {
   return counted.filter(Boolean).join('\n')
 }
 
-function matchedTable(cells) {
-  const rows = [['at sharp’s score', 'width', 'peer', 'bytes', 'CPU', 'our quality']]
+function matchedTable(cells, metric) {
+  const rows = [[`at sharp’s ${METRICS[metric]}`, 'width', 'peer', 'bytes', 'CPU', 'our quality']]
   for (const cell of cells.filter(({ matched }) => matched)) {
-    for (const [name, { bytes, cpu, quality }] of Object.entries(cell.matched)) {
+    for (const [name, metrics] of Object.entries(cell.matched)) {
+      const { bytes, cpu, quality } = metrics[metric]
       const setting = Number.isFinite(quality) ? quality.toFixed(0) : 'not within the sweep'
       rows.push([cell.picture, String(cell.width), name, figure('bytes', bytes), figure('cpu', cpu), setting])
     }
   }
   for (const name of peersOf(cells)) {
-    const { bytes, cpu } = summarize(rowsOf(cells, 'matched', name))
+    const { bytes, cpu } = summarize(matchedRows(cells, name, metric))
     if (bytes) rows.push(['geomean', '', name, figure('bytes', bytes.mean), figure('cpu', cpu.mean)])
     if (bytes) rows.push(['worst', '', name, figure('bytes', bytes.worst.value), figure('cpu', cpu.worst.value)])
   }
   return table(rows)
-}
-
-function table(rows) {
-  const widths = []
-  // A row that is cut short carries a message, which may run on to the right.
-  for (const row of rows.filter(({ length }) => length === rows[0].length)) {
-    for (let i = 0; i < row.length; i += 1) widths[i] = Math.max(widths[i] ?? 0, row[i].length)
-  }
-  return rows.map((row) => `  ${row.map((text, i) => text.padEnd(widths[i])).join('  ')}`.trimEnd()).join('\n')
 }

@@ -6,6 +6,15 @@ export function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
+/**
+ * The value that `percent` of a list do not exceed, the nearest rank of those measured: nothing between two values is
+ * made up. NaN for an empty list.
+ */
+export function percentile(values, percent) {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? Number.NaN
+}
+
 /** The geometric mean, the right mean for ratios; NaN for an empty list. */
 export function geomean(values) {
   return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length)

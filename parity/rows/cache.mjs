@@ -289,7 +289,7 @@ export const rows = [
   {
     id: 'C14',
     title: 'half of the free disk, and what is there at the start',
-    why: 'the size of the disk is the same for all; src/cache/filesystem tests the replay, and X2 that what is there is found',
+    why: 'the size of the disk is the same for all; src/cache/filesystem tests both, and X2 that what is there is found',
   },
   {
     id: 'C15',

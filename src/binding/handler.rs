@@ -23,6 +23,7 @@ use crate::log::{Level, Logger};
 use crate::response::Answer;
 use crate::runtime::pool;
 use crate::upstream::local::LocalAnswer;
+use crate::upstream::private_hosts::AllowedPrivateHosts;
 
 /// Options of the handler.
 #[napi(object)]
@@ -35,6 +36,8 @@ pub struct NativeHandlerOptions {
     pub dev: Option<bool>,
     /// Next's own answers also where they are defects
     pub strict: Option<bool>,
+    /// names, addresses and ranges that remote sources may be fetched from though they are private
+    pub allowed_private_hosts: Option<Vec<String>>,
     /// where relative urls are fetched from; absent, the app itself or the request's own server
     pub origin: Option<String>,
     /// bytes of hot variants kept in memory
@@ -45,6 +48,8 @@ pub struct NativeHandlerOptions {
     pub memory_budget_bytes: Option<f64>,
     /// images that may wait before a further one is refused
     pub max_queue: Option<u32>,
+    /// WebP for clients that would wait for AVIF and take both
+    pub avif_soon: Option<bool>,
     /// PEM file, Node's `NODE_EXTRA_CA_CERTS`
     pub extra_ca_certs: Option<String>,
     /// PEM text of certificate authorities besides the system's, Node's `tls.rootCertificates`
@@ -316,6 +321,11 @@ impl NativeHandler {
     }
 }
 
+/// The list as JavaScript has it.
+pub(super) fn allowed_private_hosts(entries: Option<Vec<String>>) -> crate::Result<AllowedPrivateHosts> {
+    AllowedPrivateHosts::parse(&entries.unwrap_or_default())
+}
+
 fn build(options: NativeHandlerOptions, logger: Logger) -> crate::Result<Handler> {
     let dir = PathBuf::from(&options.dir);
     let mut config = match &options.config {
@@ -339,6 +349,8 @@ fn build(options: NativeHandlerOptions, logger: Logger) -> crate::Result<Handler
     if let Some(max_queue) = options.max_queue {
         handler_options.max_queue = max_queue as usize;
     }
+    handler_options.avif_soon = options.avif_soon.unwrap_or(false);
+    handler_options.allowed_private_hosts = allowed_private_hosts(options.allowed_private_hosts)?;
     handler_options.extra_ca_certs = options.extra_ca_certs.map(PathBuf::from);
     handler_options.ca_certs_pem = options.ca_certs.map(String::into_bytes);
     // The HTTP client's connections belong to the runtime that they are made on.

@@ -10,6 +10,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use tokio::sync::Mutex;
 
+use super::handler::allowed_private_hosts;
 use super::log::{LogCall, logger, sink};
 use super::store::resolve_store;
 use super::{configure_pool, millis, promise};
@@ -41,6 +42,10 @@ pub struct NativeServiceOptions {
     pub memory_budget_bytes: Option<f64>,
     /// images that may wait before a further one is refused
     pub max_queue: Option<u32>,
+    /// WebP for clients that would wait for AVIF and take both
+    pub avif_soon: Option<bool>,
+    /// names, addresses and ranges that remote sources may be fetched from though they are private
+    pub allowed_private_hosts: Option<Vec<String>>,
     /// where relative urls are fetched
     pub fallback: Option<String>,
     /// the `Host` header there
@@ -269,6 +274,8 @@ fn prepare(options: NativeServiceOptions, logger: Logger) -> crate::Result<(Conf
     (handler.variants, handler.store, handler.logger) = (variants, store, logger);
     handler.memory_bytes = options.memory_bytes.map_or(handler.memory_bytes, |bytes| bytes as u64);
     handler.max_queue = options.max_queue.map_or(handler.max_queue, |most| most as usize);
+    handler.avif_soon = options.avif_soon.unwrap_or(false);
+    handler.allowed_private_hosts = allowed_private_hosts(options.allowed_private_hosts)?;
     handler.extra_ca_certs = options.extra_ca_certs.map(PathBuf::from);
     handler.ca_certs_pem = options.ca_certs.map(String::into_bytes);
     handler.origin_host = options.fallback_host_header;

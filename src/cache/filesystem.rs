@@ -51,8 +51,10 @@ struct Shared {
 
 struct State {
     order: ByteLru<()>,
-    /// Known from the start, or after the free space was read.
+    /// Known from the start, or once what is there is counted and the free space was read.
     limit_bytes: Option<u64>,
+    /// What was there at the start is counted.
+    is_scanned: bool,
 }
 
 impl Filesystem {
@@ -60,7 +62,8 @@ impl Filesystem {
     /// is counted on a thread of its own, oldest first, so this returns at once.
     ///
     /// `limit_bytes` is Next's `images.maximumDiskCacheSize`: `None` means half of the space that is free
-    /// now, 0 means no files at all. A single entry over the limit is not kept.
+    /// or that the entries take now, and no less than they take (Next goes by what is free alone, and so
+    /// forgets more with every start), 0 means no files at all. A single entry over the limit is not kept.
     ///
     /// Never fails: on a folder that can't be written, saves fail and loads work.
     #[must_use]
@@ -68,7 +71,7 @@ impl Filesystem {
         let shared = Arc::new(Shared {
             dir: dir.into(),
             configured_limit_bytes: limit_bytes,
-            state: Mutex::new(State { order: ByteLru::new(), limit_bytes }),
+            state: Mutex::new(State { order: ByteLru::new(), limit_bytes, is_scanned: false }),
             stripes: std::array::from_fn(|_| Mutex::default()),
             closed: AtomicBool::new(false),
         });
@@ -154,13 +157,20 @@ impl Shared {
         lock(&self.stripes[sum % STRIPES])
     }
 
-    /// The limit in force; `None` when it is to be half of the free space and that can't be read.
+    /// The limit in force; `None` when it is to be half of the space and that can't be read.
     fn limit_bytes(&self) -> Option<u64> {
         let known = lock(&self.state).limit_bytes;
         known.or_else(|| {
             fs::create_dir_all(&self.dir).ok()?;
-            let half = fs4::available_space(&self.dir).ok()? / 2;
-            Some(*lock(&self.state).limit_bytes.get_or_insert(half))
+            let free = fs4::available_space(&self.dir).ok()?;
+            let mut state = lock(&self.state);
+            if !state.is_scanned {
+                // What is not counted yet would make it too low. The start evicts at its end.
+                return Some(u64::MAX);
+            }
+            let held = state.order.bytes();
+            let half = free.saturating_add(held) / 2;
+            Some(*state.limit_bytes.get_or_insert(half.max(held)))
         })
     }
 
@@ -200,17 +210,26 @@ impl Shared {
     /// Moves the entry to the front of the order. One that another process wrote is counted from now on,
     /// one that another process removed no longer.
     fn note_use(&self, key: &CacheKey, found: Option<&Entry>) {
-        let limit_bytes = self.limit_bytes().unwrap_or(u64::MAX);
-        let evicted = {
+        {
             let mut state = lock(&self.state);
-            let Some(entry) = found else {
+            if found.is_none() {
                 state.order.remove(key);
                 return;
-            };
+            }
             if state.order.touch(key).is_some() {
                 return;
             }
-            state.order.insert(key.clone(), (), entry.body.len() as u64);
+        }
+        let limit_bytes = self.limit_bytes().unwrap_or(u64::MAX);
+        let evicted = {
+            // What is being saved or removed meanwhile counts as it is afterwards.
+            let _stripe = self.stripe(key);
+            let folder = self.folder(key);
+            let bytes = scan::bytes_of(&folder, &names_in(&folder).unwrap_or_default());
+            let mut state = lock(&self.state);
+            if bytes > 0 && !state.order.contains(key) {
+                state.order.insert(key.clone(), (), bytes);
+            }
             state.order.evict_to(limit_bytes)
         };
         self.remove_evicted(&evicted);
@@ -298,17 +317,18 @@ impl Shared {
 
     fn start_up(&self) {
         scan::remove_left_overs(&self.dir.join(TEMPORARY));
-        let limit_bytes = self.limit_bytes();
         let mut entries = scan::scan(&self.dir, &self.closed);
         entries.sort_by_key(|found| std::cmp::Reverse(found.expires_at_ms));
-        let evicted = {
+        {
             let mut state = lock(&self.state);
             for found in entries {
                 // Behind everything that was used while the scan ran.
                 state.order.insert_oldest(&found.key, (), found.bytes);
             }
-            limit_bytes.map(|limit| state.order.evict_to(limit)).unwrap_or_default()
-        };
+            state.is_scanned = true;
+        }
+        let limit_bytes = self.limit_bytes();
+        let evicted = limit_bytes.map(|limit| lock(&self.state).order.evict_to(limit)).unwrap_or_default();
         self.remove_evicted(&evicted);
     }
 }

@@ -104,7 +104,9 @@ impl Remote {
         }
         let bucket = Bucket::open_logging(options.store, options.logger.clone())?;
         let disk = Arc::new(Filesystem::open(options.dir, options.limit_bytes));
-        let remote = Arc::new(Self::start(bucket, disk, options.push, options.logger.clone()));
+        let hourly_bytes = options.store.push_bytes_per_hour.unwrap_or(options.push.hourly_bytes);
+        let push = PushOptions { hourly_bytes, ..options.push };
+        let remote = Arc::new(Self::start(bucket, disk, push, options.logger.clone()));
         opened.push((place, Arc::downgrade(&remote)));
         Ok(remote)
     }

@@ -63,6 +63,10 @@ pub struct TiersStats {
     pub memory_entries: u64,
     /// Bytes in memory.
     pub memory_bytes: u64,
+    /// Entries on disk that are counted already; see [`Filesystem::open`].
+    pub disk_entries: u64,
+    /// Their bytes.
+    pub disk_bytes: u64,
     /// All zero without a bucket.
     pub remote: RemoteStats,
 }
@@ -215,12 +219,14 @@ impl Tiers {
         }
     }
 
-    /// What lies in memory, and what has come of the bucket.
+    /// What lies in memory and on disk, and what has come of the bucket.
     #[must_use]
     pub fn stats(&self) -> TiersStats {
         TiersStats {
             memory_entries: self.local.memory.len() as u64,
             memory_bytes: self.local.memory.bytes(),
+            disk_entries: self.local.disk.len() as u64,
+            disk_bytes: self.local.disk.bytes(),
             remote: self.remote.as_ref().map(|remote| remote.stats()).unwrap_or_default(),
         }
     }

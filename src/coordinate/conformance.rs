@@ -1,17 +1,16 @@
 //! What every [`Coordinator`] does, whatever the replicas share. Each kind's tests run [`check`].
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+mod studio;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
-use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
+pub use studio::{Studio, picture};
+
 use super::{By, Coordinator, CoordinatorStats, Job, Made, Options, Results, Urgency, Worker};
-use crate::cache::Entry;
-use crate::cache::conformance::entry;
 use crate::error::{Error, Result};
 use crate::key::CacheKey;
 use crate::request::ImageRequest;
@@ -63,112 +62,6 @@ pub fn options(results: Results) -> Options {
         results,
         logger: crate::log::Logger::console(None, crate::log::Format::Text),
         ..Options::default()
-    }
-}
-
-/// What stands for pipeline and variant store of a fleet: counts what is made, and waits where it is told to.
-pub struct Studio {
-    pub made: Mutex<Vec<(String, u32)>>,
-    pub in_work: AtomicUsize,
-    pub began: Notify,
-    pub store: Mutex<HashMap<CacheKey, Arc<Entry>>>,
-    /// Whether what is made is kept where the next look-up finds it.
-    pub keeps: bool,
-    gate: Option<Semaphore>,
-    failures: Mutex<Vec<Error>>,
-}
-
-impl Studio {
-    /// Makes everything at once.
-    #[must_use]
-    pub fn new(keeps: bool) -> Self {
-        Self {
-            made: Mutex::default(),
-            in_work: AtomicUsize::new(0),
-            began: Notify::new(),
-            store: Mutex::default(),
-            keeps,
-            gate: None,
-            failures: Mutex::default(),
-        }
-    }
-
-    /// Every attempt waits for [`Self::open`].
-    #[must_use]
-    pub fn gated(keeps: bool) -> Self {
-        Self { gate: Some(Semaphore::new(0)), ..Self::new(keeps) }
-    }
-
-    /// The next attempts fail like this, the first first.
-    #[must_use]
-    pub fn failing(keeps: bool, mut failures: Vec<Error>) -> Self {
-        failures.reverse();
-        Self { failures: Mutex::new(failures), ..Self::new(keeps) }
-    }
-
-    /// Lets so many attempts pass.
-    ///
-    /// # Panics
-    /// When there is no gate.
-    pub fn open(&self, attempts: usize) {
-        self.gate.as_ref().expect("a gate").add_permits(attempts);
-    }
-
-    /// Waits until so many attempts are in work.
-    pub async fn busy(&self, attempts: usize) {
-        while self.in_work.load(Ordering::SeqCst) < attempts {
-            let _ = tokio::time::timeout(Duration::from_millis(5), self.began.notified()).await;
-        }
-    }
-
-    /// The names that were made, in order.
-    ///
-    /// # Panics
-    /// Never.
-    pub fn names(&self) -> Vec<String> {
-        self.made.lock().unwrap().iter().map(|(name, _)| name.clone()).collect()
-    }
-
-    /// The numbers of the attempts, in order.
-    ///
-    /// # Panics
-    /// Never.
-    pub fn attempts(&self) -> Vec<u32> {
-        self.made.lock().unwrap().iter().map(|(_, attempt)| *attempt).collect()
-    }
-}
-
-/// The picture that the studio makes of a job.
-#[must_use]
-pub fn picture(job: &Job) -> Entry {
-    Entry { expires_at_ms: u64::MAX, ..entry(format!("a picture of {}", job.request.href).as_bytes()) }
-}
-
-impl Worker for Studio {
-    fn make<'a>(&'a self, job: &'a Job, attempt: u32) -> BoxFuture<'a, Result<Arc<Entry>>> {
-        Box::pin(async move {
-            let name = job.request.href.trim_start_matches('/').to_owned();
-            self.made.lock().unwrap().push((name.clone(), attempt));
-            self.in_work.fetch_add(1, Ordering::SeqCst);
-            self.began.notify_waiters();
-            if let Some(gate) = &self.gate {
-                gate.acquire().await.expect("never closed").forget();
-            }
-            self.in_work.fetch_sub(1, Ordering::SeqCst);
-            assert!(name != "panic", "told to panic");
-            if let Some(error) = self.failures.lock().unwrap().pop() {
-                return Err(error);
-            }
-            let entry = Arc::new(picture(job));
-            if self.keeps {
-                self.store.lock().unwrap().insert(job.key.clone(), Arc::clone(&entry));
-            }
-            Ok(entry)
-        })
-    }
-
-    fn lookup<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Option<Arc<Entry>>> {
-        Box::pin(async move { self.store.lock().unwrap().get(key).cloned() })
     }
 }
 
@@ -266,7 +159,7 @@ async fn another_variant_does_not_wait(fleet: &dyn Fleet, options: &Options) {
 
 async fn errors_reach_everybody_as_they_are_and_are_not_remembered(fleet: &dyn Fleet, options: &Options) {
     let error = Error::UpstreamStatus { status: 404, answered: 404, public: "not there".to_owned() };
-    let studio = Studio { gate: Some(Semaphore::new(0)), ..Studio::failing(true, vec![error.clone()]) };
+    let studio = Studio::failing(true, vec![error.clone()]).behind_a_gate();
     let pair = Pair::over(fleet, options.clone(), studio).await;
     let callers: Vec<_> = (0..6).map(|caller| pair.ask(caller % 2, wanted("missing"))).collect();
     pair.studio.busy(1).await;

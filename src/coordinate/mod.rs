@@ -14,7 +14,7 @@ mod desk;
 pub mod filesystem;
 pub mod memory;
 pub mod options;
-mod outcome;
+pub(crate) mod outcome;
 mod permits;
 pub mod redis;
 pub mod stats;

@@ -74,7 +74,7 @@ pub(super) fn encode_entry(entry: &Entry) -> Option<Vec<u8>> {
 }
 
 /// `None` for what no entry is.
-pub(super) fn decode_entry(bytes: Vec<u8>) -> Option<Entry> {
+pub(crate) fn decode_entry(bytes: Vec<u8>) -> Option<Entry> {
     let end = memchr::memchr(b'\n', &bytes)?;
     let name = FileName::parse(std::str::from_utf8(&bytes[..end]).ok()?)?;
     let body = Bytes::from(bytes).slice(end + 1..);
@@ -87,7 +87,7 @@ pub(super) fn encode_error(error: &Error) -> String {
 }
 
 /// `None` for what no error is, an upstream's status that is none included.
-pub(super) fn decode_error(text: &str) -> Option<Error> {
+pub(crate) fn decode_error(text: &str) -> Option<Error> {
     let error: Error = serde_json::from_str(text).ok()?;
     (400..=599).contains(&error.status()).then_some(error)
 }

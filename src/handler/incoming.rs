@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::log::Logger;
 use crate::response::Conditionals;
 use crate::upstream::local;
+use crate::upstream::private_hosts::AllowedPrivateHosts;
 
 /// What a handler needs besides the Next config.
 #[derive(Clone)]
@@ -26,12 +27,20 @@ pub struct HandlerOptions {
     pub memory_bytes: u64,
     /// Images that may wait for a pool thread before a further one is refused with 503. Default 1 000.
     pub max_queue: usize,
+    /// Whether variants whose source is still being fetched count as waiting. Default true; false where a coordinator
+    /// bounds how many are under way.
+    pub counts_fetching: bool,
     /// PEM file with certificate authorities besides the system's, Node's `NODE_EXTRA_CA_CERTS`.
     pub extra_ca_certs: Option<PathBuf>,
     /// Certificate authorities besides the system's, PEM: those that Node brings along.
     pub ca_certs_pem: Option<Vec<u8>>,
+    /// Private hosts that remote sources may be fetched from. Default: none.
+    pub allowed_private_hosts: AllowedPrivateHosts,
     /// The `Host` header for sources of the app that are fetched over HTTP. Default: that of the address.
     pub origin_host: Option<String>,
+    /// A client that is to get AVIF, and takes WebP too, gets WebP until there is AVIF, which is made behind that answer.
+    /// Default false: it waits.
+    pub avif_soon: bool,
     /// Told of every variant made. Default: none.
     pub observer: Option<Arc<dyn Observer>>,
     /// The bucket behind the cache on this machine. Default: none.
@@ -49,9 +58,12 @@ impl HandlerOptions {
             variants: Variants::default(),
             memory_bytes: 64 << 20,
             max_queue: 1_000,
+            counts_fetching: true,
             extra_ca_certs: None,
             ca_certs_pem: None,
+            allowed_private_hosts: AllowedPrivateHosts::default(),
             origin_host: None,
+            avif_soon: false,
             observer: None,
             store: None,
             logger: Logger::default(),

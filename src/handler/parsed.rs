@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
 
-use super::cache_key;
+use super::Asked;
 use crate::config::Config;
 use crate::error::Result;
-use crate::key::CacheKey;
-use crate::request::{self, ImageRequest};
+use crate::negotiate::until_avif;
+use crate::request;
 
 /// Requests that are remembered.
 const CAPACITY: NonZero<usize> = NonZero::new(1_024).expect("not zero");
@@ -18,28 +18,35 @@ const CAPACITY: NonZero<usize> = NonZero::new(1_024).expect("not zero");
 /// Longer ones, query and Accept header together, are not: bytes.
 const LONGEST: usize = 2_048;
 
-/// A request that passed all checks, and the key of its variant.
+/// A request that passed all checks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Parsed {
-    pub(super) request: ImageRequest,
-    pub(super) key: CacheKey,
+    /// What the client gets.
+    pub(super) asked: Asked,
+    /// What it may get until there is that; `None` where it waits.
+    pub(super) until_then: Option<Asked>,
 }
 
 /// The latest requests, by their query and Accept header.
 pub(super) struct RecentRequests {
     recent: Mutex<LruCache<String, Arc<Parsed>>>,
+    is_avif_soon: bool,
 }
 
 impl RecentRequests {
-    pub(super) fn new() -> Self {
-        Self { recent: Mutex::new(LruCache::new(CAPACITY)) }
+    /// With `is_avif_soon`, clients need not wait for AVIF where they take WebP.
+    pub(super) fn new(is_avif_soon: bool) -> Self {
+        Self { recent: Mutex::new(LruCache::new(CAPACITY)), is_avif_soon }
     }
 
     /// [`request::parse`] under one config, which has to be the same for every call.
     pub(super) fn parse(&self, query: &str, accept: Option<&str>, config: &Config) -> Result<Arc<Parsed>> {
         let parse = || {
-            let request = request::parse(query, accept, config)?;
-            Ok(Arc::new(Parsed { key: cache_key(&request), request }))
+            let asked = Asked::new(request::parse(query, accept, config)?);
+            let mime = until_avif(&asked.request.mime, accept, &config.images.formats);
+            let until_then =
+                mime.filter(|_| self.is_avif_soon && !asked.request.is_blur).map(|mime| asked.in_type(mime));
+            Ok(Arc::new(Parsed { asked, until_then }))
         };
         if query.len() + accept.map_or(0, str::len) > LONGEST {
             return parse();
@@ -63,23 +70,38 @@ mod tests {
 
     #[test]
     fn the_second_time_is_like_the_first_and_like_no_other() {
-        let (requests, config) = (RecentRequests::new(), Config::default());
+        let (requests, config) = (RecentRequests::new(false), Config::default());
         let query = "url=%2Fa.jpg&w=640&q=75";
         let first = requests.parse(query, Some("image/webp"), &config).expect("valid");
-        assert_eq!(first.request, request::parse(query, Some("image/webp"), &config).expect("valid"));
+        assert_eq!(first.asked.request, request::parse(query, Some("image/webp"), &config).expect("valid"));
         let second = requests.parse(query, Some("image/webp"), &config).expect("valid");
         assert!(Arc::ptr_eq(&first, &second));
         for (query, accept) in
             [(query, None), (query, Some("*/*")), ("url=%2Fb.jpg&w=640&q=75", Some("image/webp"))]
         {
             let other = requests.parse(query, accept, &config).expect("valid");
-            assert_ne!(other.key, first.key, "{query} {accept:?}");
+            assert_ne!(other.asked.key, first.asked.key, "{query} {accept:?}");
         }
     }
 
     #[test]
+    fn avif_has_a_webp_until_then_only_when_told_so() {
+        let images = serde_json::json!({ "images": { "formats": ["image/avif", "image/webp"] } });
+        let config = Config::from_json(&images).expect("valid");
+        let (query, accept) = ("url=%2Fa.jpg&w=640&q=75", "image/avif,image/webp");
+        let parse = |is_avif_soon, accept| {
+            RecentRequests::new(is_avif_soon).parse(query, Some(accept), &config).expect("valid")
+        };
+        assert_eq!(parse(false, accept).until_then, None);
+        let soon = parse(true, accept);
+        assert_eq!(soon.asked, parse(false, accept).asked, "what is asked for is the same");
+        assert_eq!(soon.until_then.as_ref(), Some(&parse(true, "image/webp").asked), "as for other clients");
+        assert_eq!(parse(true, "image/webp").until_then, None);
+    }
+
+    #[test]
     fn a_wrong_request_is_wrong_every_time() {
-        let (requests, config) = (RecentRequests::new(), Config::default());
+        let (requests, config) = (RecentRequests::new(false), Config::default());
         for _ in 0..2 {
             assert!(requests.parse("url=%2Fa.jpg&w=641&q=75", None, &config).is_err());
         }
@@ -87,7 +109,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let (requests, config) = (RecentRequests::new(), Config::default());
+        let (requests, config) = (RecentRequests::new(false), Config::default());
         for n in 0..3_000 {
             requests.parse(&format!("url=%2F{n}.jpg&w=640&q=75"), None, &config).expect("valid");
         }

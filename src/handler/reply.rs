@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Asked;
 use crate::cache::Entry;
 use crate::error::Error;
 use crate::key::CacheKey;
@@ -30,8 +31,16 @@ pub struct Found {
     pub entry: Arc<Entry>,
     /// Where it came from.
     pub status: CacheStatus,
-    /// Does this request have it made anew behind the answer?
+    /// Does this request have something made behind the answer: this variant anew, or the one that was asked for?
     pub revalidating: bool,
+    /// Set where it is answered in place of the one that was asked for: how long a client may keep it, seconds.
+    pub for_now_secs: Option<u64>,
+}
+
+impl Found {
+    pub(super) fn new(asked: &Asked, entry: Arc<Entry>, status: CacheStatus) -> Self {
+        Self { key: asked.key.clone(), entry, status, revalidating: false, for_now_secs: None }
+    }
 }
 
 /// How long the steps of one variant took. Those of the image itself are measured in whole milliseconds.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Handler, Made, MadeHow, Steps, cache_key};
+use super::{Asked, Handler, Made, MadeHow, Steps};
 use crate::error::Error;
 use crate::image::{Optimized, format};
 use crate::log::{Level, describe_error, safe_url};
@@ -36,17 +36,18 @@ impl Handler {
         self.report_error(Level::Warn, "refresh_failed", request, error);
     }
 
+    /// Another variant stays in place of this one. Nothing is wrong with one that is only not made now.
+    pub(super) fn report_soon_failed(&self, request: &ImageRequest, error: &Error) {
+        if !matches!(error, Error::Aborted | Error::Overloaded(_)) {
+            self.report_error(Level::Warn, "soon_failed", request, error);
+        }
+    }
+
     /// The source was served as it came.
-    pub(super) fn report_fallback(
-        &self,
-        request: &ImageRequest,
-        source: &[u8],
-        steps: &Steps,
-        error: &Error,
-    ) {
-        self.observe(MadeHow::Fallback, request, source, steps);
+    pub(super) fn report_fallback(&self, asked: &Asked, source: &[u8], steps: &Steps, error: &Error) {
+        self.observe(MadeHow::Fallback, asked, source, steps);
         self.logger.write(Level::Warn, "fallback", || {
-            let mut fields = describe(request);
+            let mut fields = describe(&asked.request);
             describe_source(&mut fields, source);
             describe_error(&mut fields, error);
             (format!("the source is served as it came: {error}"), fields)
@@ -58,14 +59,8 @@ impl Handler {
         self.logger.write_error(Level::Warn, "store_failed", error);
     }
 
-    pub(super) fn report_optimized(
-        &self,
-        request: &ImageRequest,
-        source: &[u8],
-        steps: &Steps,
-        made: &Optimized,
-    ) {
-        self.report_made(MadeHow::Optimized, request, source, steps, |fields| {
+    pub(super) fn report_optimized(&self, asked: &Asked, source: &[u8], steps: &Steps, made: &Optimized) {
+        self.report_made(MadeHow::Optimized, asked, source, steps, |fields| {
             let timings = made.timings;
             for (name, value) in [
                 ("decode_ms", timings.decode_ms),
@@ -78,37 +73,37 @@ impl Handler {
         });
     }
 
-    pub(super) fn report_bypassed(&self, request: &ImageRequest, source: &[u8], steps: &Steps) {
-        self.report_made(MadeHow::Bypass, request, source, steps, |_| {});
+    pub(super) fn report_bypassed(&self, asked: &Asked, source: &[u8], steps: &Steps) {
+        self.report_made(MadeHow::Bypass, asked, source, steps, |_| {});
     }
 
     /// The source has not changed, so neither has the variant.
-    pub(super) fn report_reused(&self, request: &ImageRequest, source: &[u8], steps: &Steps) {
-        self.report_made(MadeHow::Unchanged, request, source, steps, |_| {});
+    pub(super) fn report_reused(&self, asked: &Asked, source: &[u8], steps: &Steps) {
+        self.report_made(MadeHow::Unchanged, asked, source, steps, |_| {});
     }
 
     fn report_made(
         &self,
         how: MadeHow,
-        request: &ImageRequest,
+        asked: &Asked,
         source: &[u8],
         steps: &Steps,
         describe_more: impl FnOnce(&mut Fields),
     ) {
-        self.observe(how, request, source, steps);
+        self.observe(how, asked, source, steps);
         self.logger.write(Level::Debug, how.name(), || {
-            let mut fields = describe(request);
+            let mut fields = describe(&asked.request);
             describe_source(&mut fields, source);
             fields.insert("fetch_ms".to_owned(), (steps.fetch.as_millis() as u64).into());
             describe_more(&mut fields);
-            (format!("{} px wide", request.width), fields)
+            (format!("{} px wide", asked.request.width), fields)
         });
     }
 
-    fn observe(&self, how: MadeHow, request: &ImageRequest, source: &[u8], steps: &Steps) {
+    fn observe(&self, how: MadeHow, asked: &Asked, source: &[u8], steps: &Steps) {
         let Some(observer) = &self.observer else { return };
         observer.made(&Made {
-            key: cache_key(request),
+            key: asked.key.clone(),
             how,
             source_format: source_format(source),
             source_bytes: source.len() as u64,

@@ -6,11 +6,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::{Handler, LocalSource, now_ms};
+use super::make::Purpose;
+use super::{Asked, Handler, LocalSource, now_ms};
 use crate::cache::Entry;
 use crate::coordinate::{Job, Urgency, Worker};
 use crate::error::Result;
-use crate::fair::Lane;
 use crate::key::CacheKey;
 use crate::request::{self, ImageRequest};
 
@@ -47,16 +47,21 @@ impl Worker for Maker {
         async move {
             let (handler, request) = (&self.handler, &job.request);
             self.check(request)?;
-            if job.urgency == Urgency::Background
-                && let Some(old) = handler.load(&job.key).await
-            {
-                return handler.revalidate(request, &self.source, old).await;
-            }
-            let made = handler.make(request, &self.source, None, Lane::Client).await;
+            let asked = Asked::from(job);
+            let made = match job.urgency {
+                Urgency::Client => {
+                    let made = handler.make(&asked, &self.source, Purpose::Client).await;
+                    made.inspect_err(|error| handler.report_failed(request, error))
+                }
+                Urgency::Background => match handler.load(&job.key).await {
+                    Some(old) => return handler.revalidate(&asked, &self.source, old).await,
+                    None => handler.make_behind(&asked, &self.source).await,
+                },
+            };
             if let (Ok(_), Some(cache)) = (&made, &handler.cache) {
                 cache.shared(&job.key, SHARED_WITHIN).await;
             }
-            made.inspect_err(|error| handler.report_failed(request, error))
+            made
         }
         .boxed()
     }

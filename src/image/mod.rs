@@ -226,6 +226,8 @@ impl Job {
         let format = self.output_format(options);
         let plan = self.plan(options);
         limits.check_pixels(plan.scaled_width.into(), plan.scaled_height.into())?;
+        // Before all the work for a result that can't be written.
+        encode::check_dimensions(plan.width, plan.height, format)?;
         let orientation = self.orientation(options);
         let (width, height) = orientation::oriented_size(plan.scaled_width, plan.scaled_height, orientation);
 
@@ -270,16 +272,18 @@ impl Job {
 /// palette, whose count of colors is a table; of libaom's memory what counts is the part that is ever written to.
 fn encoder_bytes(format: OutputFormat, pixels: u64, has_alpha: bool) -> u64 {
     let (bytes_per_pixel, fixed) = match format {
-        OutputFormat::Avif => (48, 8 << 20),
+        OutputFormat::Avif => (encode::avif::bytes_per_pixel(), 8 << 20),
         OutputFormat::Png | OutputFormat::Gif => (48, 2 << 20),
         OutputFormat::WebP if has_alpha => (36, 1 << 20),
         OutputFormat::WebP | OutputFormat::Jpeg | OutputFormat::Tiff => (20, 1 << 20),
     };
-    pixels * bytes_per_pixel + fixed
+    pixels.saturating_mul(bytes_per_pixel).saturating_add(fixed)
 }
 
 /// The plan of sharp's `resize(width, height)` where it makes an image larger; `None` where it does not.
 fn enlarged(source: (u32, u32), width: u32, height: Option<u32>) -> Option<Plan> {
+    // The image's own width is no other.
+    let width = if width == OWN_WIDTH { source.0 } else { width };
     let source = (f64::from(source.0), f64::from(source.1));
     let across = f64::from(width) / source.0;
     let scale = height.map_or(across, |height| across.max(f64::from(height) / source.1));

@@ -65,6 +65,8 @@ pub struct Variant<'a> {
     pub max_age_secs: u64,
     /// Why this is the upstream's own image, where optimizing it failed.
     pub fallback: Option<&'a str>,
+    /// Does another one soon take its place? Then not even a static import's answer stays as it is.
+    pub is_for_now: bool,
 }
 
 /// The request headers that decide what of an answer is sent.
@@ -92,7 +94,7 @@ pub fn image(
     config: &Config,
 ) -> Answer {
     let revalidating = cache == CacheStatus::Stale;
-    let cache_control = if request.is_static_media {
+    let cache_control = if request.is_static_media && !variant.is_for_now {
         "public, max-age=315360000, immutable".to_owned()
     } else {
         let max_age = if config.dev { 0 } else { variant.max_age_secs };

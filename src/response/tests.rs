@@ -27,8 +27,14 @@ fn answer(change: impl FnOnce(&mut Conditionals<'static>)) -> Answer {
     let mut client = Conditionals { method: "GET", ..Conditionals::default() };
     change(&mut client);
     let body = Bytes::from_static(b"RIFF....");
-    let variant =
-        Variant { body: &body, extension: "webp", etag: ETAG, max_age_secs: 14_400, fallback: None };
+    let variant = Variant {
+        body: &body,
+        extension: "webp",
+        etag: ETAG,
+        max_age_secs: 14_400,
+        fallback: None,
+        is_for_now: false,
+    };
     image(&request("/photo.jpg"), &variant, CacheStatus::Miss, &client, &Config::default())
 }
 
@@ -40,7 +46,8 @@ fn answer_with(
     config: &Config,
 ) -> Answer {
     let body = Bytes::copy_from_slice(body);
-    let variant = Variant { body: &body, extension, etag: ETAG, max_age_secs: 60, fallback: None };
+    let variant =
+        Variant { body: &body, extension, etag: ETAG, max_age_secs: 60, fallback: None, is_for_now: false };
     let client = Conditionals { method: "GET", accept_encoding, ..Conditionals::default() };
     image(&request(href), &variant, CacheStatus::Hit, &client, config)
 }
@@ -71,7 +78,14 @@ fn an_image_has_next_s_headers_in_next_s_order() {
 #[test]
 fn h4_static_media_is_immutable_on_200_and_304_and_dev_expires_at_once() {
     let body = Bytes::from_static(b"x");
-    let variant = Variant { body: &body, extension: "webp", etag: ETAG, max_age_secs: 60, fallback: None };
+    let variant = Variant {
+        body: &body,
+        extension: "webp",
+        etag: ETAG,
+        max_age_secs: 60,
+        fallback: None,
+        is_for_now: false,
+    };
     let fixed = ImageRequest { is_static_media: true, ..request("/_next/static/media/a.jpg") };
     for (if_none_match, status) in [(None, 200), (Some(ETAG), 304)] {
         let client = Conditionals { if_none_match, ..Conditionals::default() };
@@ -87,7 +101,14 @@ fn h4_static_media_is_immutable_on_200_and_304_and_dev_expires_at_once() {
 #[test]
 fn h10_the_cache_status_is_told_and_only_a_stale_answer_revalidates() {
     let body = Bytes::from_static(b"x");
-    let variant = Variant { body: &body, extension: "png", etag: ETAG, max_age_secs: 60, fallback: None };
+    let variant = Variant {
+        body: &body,
+        extension: "png",
+        etag: ETAG,
+        max_age_secs: 60,
+        fallback: None,
+        is_for_now: false,
+    };
     for (cache, text) in
         [(CacheStatus::Miss, "MISS"), (CacheStatus::Hit, "HIT"), (CacheStatus::Stale, "STALE")]
     {
@@ -259,7 +280,14 @@ fn h12_compression_follows_config_size_method_and_accept_encoding() {
     let answer = answer_with("/a.svg", "svg", &body, Some("gzip"), &off);
     assert_eq!((header(&answer, "Content-Encoding"), header(&answer, "Vary")), (None, Some("Accept")));
     let bytes = Bytes::from(body);
-    let variant = Variant { body: &bytes, extension: "svg", etag: ETAG, max_age_secs: 60, fallback: None };
+    let variant = Variant {
+        body: &bytes,
+        extension: "svg",
+        etag: ETAG,
+        max_age_secs: 60,
+        fallback: None,
+        is_for_now: false,
+    };
     let client = Conditionals { method: "HEAD", accept_encoding: Some("gzip"), ..Conditionals::default() };
     let head = image(&request("/a.svg"), &variant, CacheStatus::Hit, &client, &on);
     assert_eq!((header(&head, "Content-Encoding"), header(&head, "Content-Length")), (None, Some("1024")));
@@ -273,7 +301,14 @@ fn h6_etags_are_unquoted_base64url() {
 #[test]
 fn h6_an_etag_that_no_header_can_hold_is_left_out() {
     let body = Bytes::from_static(b"x");
-    let variant = Variant { body: &body, extension: "png", etag: "a\r\nb", max_age_secs: 60, fallback: None };
+    let variant = Variant {
+        body: &body,
+        extension: "png",
+        etag: "a\r\nb",
+        max_age_secs: 60,
+        fallback: None,
+        is_for_now: false,
+    };
     let answer =
         image(&request("/a.png"), &variant, CacheStatus::Hit, &Conditionals::default(), &Config::default());
     assert_eq!((answer.status, header(&answer, "ETag")), (200, None));
@@ -320,6 +355,7 @@ fn a_source_that_could_not_be_optimized_says_why() {
         etag: ETAG,
         max_age_secs: 60,
         fallback: Some("ERR_UNSHARP_DECODE"),
+        is_for_now: false,
     };
     let client = Conditionals { method: "GET", ..Conditionals::default() };
     let answer = image(&request("/photo.jpg"), &variant, CacheStatus::Hit, &client, &Config::default());

@@ -114,6 +114,24 @@ fn jobs_wait_for_memory_in_the_order_they_asked_and_a_larger_one_than_the_budget
 }
 
 #[test]
+fn a_job_that_will_never_fit_is_refused_at_once_and_keeps_nothing() {
+    let pool = pool_of(1, 100);
+    let run = |bytes| {
+        let (sender, receiver) = channel();
+        pool.spawn(
+            &Place::default(),
+            move |budget| budget.wait_for(bytes).map(|_| ()),
+            move |outcome| sender.send(outcome).unwrap(),
+        );
+        receiver.recv().unwrap()
+    };
+    assert_eq!(run(100 + OVERDRAFT_BYTES), Ok(()), "alone");
+    assert!(matches!(run(101 + OVERDRAFT_BYTES), Err(Error::TooManyBytes(_))));
+    assert!(matches!(run(u64::MAX), Err(Error::TooManyBytes(_))));
+    assert_eq!(run(1), Ok(()), "and the next one has its turn");
+}
+
+#[test]
 fn a_job_that_waits_for_memory_can_be_cancelled() {
     let pool = pool_of(2, 100);
     let (release, released) = channel::<()>();

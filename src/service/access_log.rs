@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use url::form_urlencoded;
 
 use super::trace::Trace;
-use crate::log::safe_url;
+use crate::log::{json_line, safe_url};
 
 /// Lines that may wait for the writer.
 const MAX_WAITING: usize = 16_384;
@@ -136,7 +136,7 @@ fn line(access: &Access<'_>) -> String {
         add("trace_id", trace.trace_id.into());
         add("parent_id", trace.parent_id.into());
     }
-    let mut line = Value::Object(fields).to_string();
+    let mut line = json_line(&Value::Object(fields));
     line.push('\n');
     line
 }
@@ -149,7 +149,7 @@ mod tests {
     fn a_line_is_one_json_object_without_what_may_be_secret() {
         let text = line(&Access {
             method: "GET",
-            url: "/_next/image?url=https%3A%2F%2Fuser:pass@cdn.example%2Fa.jpg%3Ftoken%3Dsecret%0A&w=640&q=75",
+            url: "/_next/image?url=https%3A%2F%2Fuser:pass@cdn.example%2Fa.jpg%3Ftoken%3Dsecret%0A&w=640&q=75%C2%9B",
             client: "127.0.0.1",
             status: 200,
             cache: Some("MISS"),
@@ -162,6 +162,7 @@ mod tests {
             }),
         });
         assert_eq!(text.matches('\n').count(), 1, "{text:?}");
+        assert!(!text.trim_end().chars().any(char::is_control), "{text:?}");
         assert!(!text.contains("secret") && !text.contains("pass"), "{text}");
         let object: Value = serde_json::from_str(&text).expect("it is JSON");
         assert_eq!(object["source"], "https://cdn.example/a.jpg?token=…");

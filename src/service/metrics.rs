@@ -246,6 +246,8 @@ impl Collector for Present {
             ("memory_budget_used_bytes", "Bytes that decoded images take", stats.budget_used_bytes),
             ("cache_memory_entries", "Variants in memory", stats.memory_entries),
             ("cache_memory_bytes", "Bytes of the variants in memory", stats.memory_bytes),
+            ("cache_disk_entries", "Variants on disk", stats.disk_entries),
+            ("cache_disk_bytes", "Bytes of the variants on disk", stats.disk_bytes),
             ("coordinator_connected", "Whether the shared storage answers", u64::from(fleet.is_connected)),
         ] {
             let descriptor = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
@@ -258,6 +260,10 @@ impl Collector for Present {
             ("store_errors", "Reads and writes of the variant store that failed", stats.store_errors),
             ("upstream_bytes", "Bytes fetched", stats.upstream_bytes),
             ("variant_bytes", "Bytes of the variants made", stats.optimized_bytes),
+            ("avif_soon_answers", "Answers with WebP in place of AVIF", stats.avif_soon_answers),
+            ("avif_soon_made", "AVIF made behind such answers", stats.avif_soon_made),
+            ("avif_soon_failed", "AVIF that could not be made behind them", stats.avif_soon_failed),
+            ("avif_soon_dropped", "AVIF put off until it is asked for again", stats.avif_soon_dropped),
             ("coordinator_errors", "Requests to the shared storage that failed", fleet.storage_errors),
             ("coordinator_reconnects", "Connections made anew to the shared storage", fleet.reconnects),
             ("coordinator_followers", "Calls that joined another of this process", fleet.followers),

@@ -56,7 +56,11 @@ impl Service {
     /// the service works on its own until it can.
     pub async fn open(config: Config, options: ServiceOptions, pool: Pool) -> Result<Arc<Self>> {
         let metrics = Arc::new(Metrics::new(options.has_server_timing));
-        let handler_options = HandlerOptions { observer: Some(Arc::clone(&metrics) as _), ..options.handler };
+        let handler_options = HandlerOptions {
+            observer: Some(Arc::clone(&metrics) as _),
+            counts_fetching: false,
+            ..options.handler
+        };
         let (max_queue, logger) = (handler_options.max_queue, handler_options.logger.clone());
         let source = options.fallback.map_or(LocalSource::Nowhere, LocalSource::Origin);
         let concurrency = pool.options().concurrency;
@@ -108,9 +112,9 @@ impl Service {
     /// # Errors
     /// Why there is none.
     pub async fn fetch_and_optimize(&self, wanted: Wanted) -> Result<Found> {
-        let request = wanted.request(&self.handler, self.allows_any_source)?;
+        let asked = wanted.request(&self.handler, self.allows_any_source)?;
         let deadline = Instant::now() + self.timeout;
-        let found = tokio::time::timeout_at(deadline, self.handler.variant(&request, self.fleet(deadline)));
+        let found = tokio::time::timeout_at(deadline, self.handler.variant(&asked, self.fleet(deadline)));
         found.await.unwrap_or_else(|_| Err(self.timed_out()))
     }
 
@@ -133,6 +137,7 @@ impl Service {
     /// Says that no more requests should be sent here; those that come are served all the same.
     pub fn start_draining(&self) {
         self.is_draining.store(true, Ordering::Relaxed);
+        self.handler.start_draining();
     }
 
     /// Finishes what has begun, refreshes included, and lets go of the storage, within `budget`. Says whether all of

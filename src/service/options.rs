@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use crate::coordinate::Storage;
 use crate::error::{Error, Result};
-use crate::handler::{Handler, HandlerOptions};
-use crate::request::ImageRequest;
+use crate::handler::{Asked, Handler, HandlerOptions};
 
 /// A larger variant does not travel through the coordinator's storage.
 pub(super) const LARGEST_CARRIED_BYTES: u64 = 8 << 20;
@@ -117,7 +116,7 @@ pub enum Accept {
 }
 
 impl Wanted {
-    pub(super) fn request(self, handler: &Handler, allows_any_source: bool) -> Result<ImageRequest> {
+    pub(super) fn request(self, handler: &Handler, allows_any_source: bool) -> Result<Asked> {
         let invalid = |text: &str| Err(Error::InvalidOption(text.to_owned()));
         if !(1..=16_383).contains(&self.width) {
             return invalid("width must be from 1 to 16383");

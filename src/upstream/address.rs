@@ -11,11 +11,12 @@ use url::{Host, Url};
 
 /// IPv4 ranges that lead into the own machine or network, or nowhere: the IANA special-purpose registry
 /// (RFC 6890 and its updates), multicast, and the anycast services for DNS sinks and multicast relays.
-const PRIVATE_V4: [(Ipv4Addr, u32); 18] = [
+const PRIVATE_V4: [(Ipv4Addr, u32); 19] = [
     (Ipv4Addr::UNSPECIFIED, 8),      // this network; on Linux 0.0.0.0 is the own machine
     (Ipv4Addr::new(10, 0, 0, 0), 8), // private, RFC 1918
     (Ipv4Addr::new(100, 64, 0, 0), 10), // carrier-grade NAT, RFC 6598
     (Ipv4Addr::new(127, 0, 0, 0), 8), // loopback
+    (Ipv4Addr::new(168, 63, 129, 16), 32), // Azure's own services for a virtual machine
     (Ipv4Addr::new(169, 254, 0, 0), 16), // link-local; clouds answer with credentials at 169.254.169.254
     (Ipv4Addr::new(172, 16, 0, 0), 12), // private, RFC 1918
     (Ipv4Addr::new(192, 0, 0, 0), 24), // protocol assignments, RFC 6890
@@ -45,6 +46,22 @@ const PRIVATE_V6: [(Ipv6Addr, u32); 5] = [
 /// All of the unicast space that is given out so far, RFC 4291.
 const GLOBAL_UNICAST_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
+/// Where clouds answer machines and containers with their credentials and settings: all that is link-local, and
+/// those of AWS, Google, Alibaba, Azure and Oracle that are not.
+#[cfg(feature = "server")]
+const METADATA_V4: [(Ipv4Addr, u32); 4] = [
+    (Ipv4Addr::new(169, 254, 0, 0), 16),
+    (Ipv4Addr::new(100, 100, 100, 200), 32),
+    (Ipv4Addr::new(168, 63, 129, 16), 32),
+    (Ipv4Addr::new(192, 0, 0, 192), 32),
+];
+#[cfg(feature = "server")]
+const METADATA_V6: [(Ipv6Addr, u32); 3] = [
+    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10),
+    (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32),
+    (Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0), 32),
+];
+
 /// Is the address anything else than a globally routable unicast one? IPv4-mapped IPv6 addresses are judged by
 /// the IPv4 address; every other embedding (compatible, NAT64, 6to4, Teredo) is refused whatever it holds.
 #[must_use]
@@ -73,14 +90,44 @@ pub fn literal_ip(url: &Url) -> Option<IpAddr> {
     }
 }
 
+/// Does a cloud hand out credentials at this address? IPv4-mapped IPv6 addresses are judged by the IPv4 address.
+#[cfg(feature = "server")]
+pub(super) fn gives_credentials(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => METADATA_V4.into_iter().any(|network| within_v4(v4, network)),
+        IpAddr::V6(v6) => METADATA_V6.into_iter().any(|network| within_v6(v6, network)),
+    }
+}
+
+/// The IPv4 address that a gateway, tunnel or translator would send to what is addressed to `ip`: NAT64 (RFC 6052 and
+/// 8215), 6to4 (RFC 3056), Teredo (RFC 4380), SIIT (RFC 2765) and the IPv4-compatible form. `None` for all others.
+#[cfg(feature = "server")]
+pub(super) fn embedded_ipv4(ip: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(v6) = ip else { return None };
+    let last = Ipv4Addr::from_bits(v6.to_bits() as u32);
+    match v6.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0x64, 0xff9b, 1, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => Some(last),
+        [0, 0, 0, 0, 0, 0, high, _] if high != 0 => Some(last),
+        [0x2002, high, low, ..] => Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))),
+        [0x2001, 0, ..] => Some(Ipv4Addr::from_bits(!last.to_bits())),
+        _ => None,
+    }
+}
+
 fn is_private_v4(ip: Ipv4Addr) -> bool {
-    PRIVATE_V4.into_iter().any(|(network, prefix)| (ip.to_bits() ^ network.to_bits()) >> (32 - prefix) == 0)
+    PRIVATE_V4.into_iter().any(|network| within_v4(ip, network))
 }
 
 fn is_private_v6(ip: Ipv6Addr) -> bool {
-    let within =
-        |(network, prefix): (Ipv6Addr, u32)| (ip.to_bits() ^ network.to_bits()) >> (128 - prefix) == 0;
-    !within(GLOBAL_UNICAST_V6) || PRIVATE_V6.into_iter().any(within)
+    !within_v6(ip, GLOBAL_UNICAST_V6) || PRIVATE_V6.into_iter().any(|network| within_v6(ip, network))
+}
+
+fn within_v4(ip: Ipv4Addr, (network, prefix): (Ipv4Addr, u32)) -> bool {
+    (ip.to_bits() ^ network.to_bits()) >> (32 - prefix) == 0
+}
+
+fn within_v6(ip: Ipv6Addr, (network, prefix): (Ipv6Addr, u32)) -> bool {
+    (ip.to_bits() ^ network.to_bits()) >> (128 - prefix) == 0
 }
 
 #[cfg(test)]
@@ -107,6 +154,7 @@ mod tests {
                 "100.127.255.255",
                 "127.0.0.1",
                 "127.255.255.255",
+                "168.63.129.16",
                 "169.254.0.0",
                 "169.254.169.254",
                 "169.254.255.255",
@@ -147,6 +195,8 @@ mod tests {
                 "100.128.0.0",
                 "126.255.255.255",
                 "128.0.0.0",
+                "168.63.129.15",
+                "168.63.129.17",
                 "169.253.255.255",
                 "169.255.0.0",
                 "172.15.255.255",

@@ -19,7 +19,7 @@ const STAGE_ALLOWANCE_BYTES: u64 = 64 << 10;
 const BUFFER_BYTES: usize = 16 << 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
+pub(crate) enum Coding {
     Gzip,
     Deflate,
     Brotli,
@@ -27,14 +27,14 @@ pub(super) enum Coding {
 
 /// Why a body could not be decoded.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum CodingError {
+pub(crate) enum CodingError {
     TooLarge,
     Corrupt(String),
 }
 
 /// The codings of a `Content-Encoding` header in the order in which they come off. None when a single one
 /// is unknown: the body is then taken as it is. `Err` when there are too many.
-pub(super) fn parse(header: &str) -> Result<Vec<Coding>, ()> {
+pub(crate) fn parse(header: &str) -> Result<Vec<Coding>, ()> {
     if header.is_empty() {
         return Ok(Vec::new());
     }
@@ -52,12 +52,12 @@ pub(super) fn parse(header: &str) -> Result<Vec<Coding>, ()> {
 }
 
 /// How many bytes of an encoded body are worth reading when the decoded one may have `limit_bytes`.
-pub(super) fn encoded_limit(limit_bytes: u64) -> u64 {
+pub(crate) fn encoded_limit(limit_bytes: u64) -> u64 {
     limit_bytes.saturating_mul(2).saturating_add(STAGE_ALLOWANCE_BYTES)
 }
 
 /// Decodes `body`, stopping as soon as the result passes `limit_bytes`.
-pub(super) fn decode(body: Bytes, codings: &[Coding], limit_bytes: u64) -> Result<Vec<u8>, CodingError> {
+pub(crate) fn decode(body: Bytes, codings: &[Coding], limit_bytes: u64) -> Result<Vec<u8>, CodingError> {
     let stage_limit = encoded_limit(limit_bytes);
     let mut decoded = Vec::new();
     let read = || -> io::Result<usize> {

@@ -2,9 +2,13 @@
 
 pub mod address;
 #[cfg(feature = "server")]
-mod content_coding;
+pub(crate) mod content_coding;
+#[cfg(feature = "server")]
+pub mod held;
 pub mod local;
 pub mod pattern;
+#[cfg(feature = "server")]
+pub mod private_hosts;
 #[cfg(feature = "server")]
 pub mod remote;
 #[cfg(feature = "server")]

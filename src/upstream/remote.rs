@@ -1,6 +1,8 @@
 //! Sources over HTTP, with redirects, body and time limited.
 
-use std::error::Error as StdError;
+mod failure;
+
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +15,14 @@ use url::Url;
 
 use super::address::{is_private, literal_ip};
 use super::content_coding::{self, CodingError};
+use super::held::SourceMemory;
 use super::local::{self, LocalAnswer};
-use super::resolver::{GuardedResolver, Lookup, PrivateAddress, Refusal, SystemLookup};
+use super::private_hosts::AllowedPrivateHosts;
+use super::resolver::{Guard, GuardedResolver, Lookup, SystemLookup};
 use super::{Upstream, invalid};
 use crate::error::{Error, Result};
 use crate::tls;
+use failure::{closed_without_answer, failure, in_one_line, not_allowed, printable};
 
 /// What the client reads when an answer can't be used; Next's wording.
 const INVALID_UPSTREAM: &str = "\"url\" parameter is valid but upstream response is invalid";
@@ -39,6 +44,9 @@ pub struct RemoteOptions {
     pub maximum_redirects: u32,
     /// Bytes a body may have, content codings taken off. Default 50 000 000.
     pub maximum_response_body_bytes: u64,
+    /// Bytes that the bodies of all sources may take at once, until the last of those who use them is done. Default
+    /// 512 MiB.
+    pub source_memory_bytes: u64,
     /// Milliseconds from the look-up of the name to the last byte of the body, for each hop of a chain of
     /// redirects. Default 7 000; 0 means no limit.
     pub timeout_ms: u64,
@@ -47,6 +55,8 @@ pub struct RemoteOptions {
     pub origin_timeout_ms: u64,
     /// Next's `dangerouslyAllowLocalIP`: lets private addresses pass. Default false.
     pub allow_local_ip: bool,
+    /// Private hosts that may be fetched while others may not. Default none.
+    pub allowed_private_hosts: AllowedPrivateHosts,
     /// A PEM file of certificates to trust besides the system's (`NODE_EXTRA_CA_CERTS`). A file that can't be
     /// read is ignored: Node, which reads the same file, warns about it and goes on. Default none.
     pub extra_ca_certs: Option<PathBuf>,
@@ -62,9 +72,11 @@ impl Default for RemoteOptions {
         Self {
             maximum_redirects: 3,
             maximum_response_body_bytes: 50_000_000,
+            source_memory_bytes: 512 << 20,
             timeout_ms: 7_000,
             origin_timeout_ms: 60_000,
             allow_local_ip: false,
+            allowed_private_hosts: AllowedPrivateHosts::default(),
             extra_ca_certs: None,
             ca_certs_pem: None,
             origin_host: None,
@@ -77,16 +89,27 @@ impl Default for RemoteOptions {
 /// No cookies are kept or sent, no header of the client's request is sent on, and proxies named in the
 /// environment are not used, as Node does by default.
 pub struct Remote {
-    external: Client,
+    /// For the urls that are asked for.
+    asked: Route,
+    /// For where servers outside redirect to.
+    sent: Route,
     origin: Client,
     options: RemoteOptions,
-    refusal: Option<Refusal>,
+    memory: Arc<SourceMemory>,
+}
+
+/// A client and the guard in front of it, which also sits in its resolver. A connection that one guard has let pass is
+/// not there for another's requests.
+#[derive(Clone)]
+struct Route {
+    client: Client,
+    guard: Option<Guard>,
 }
 
 /// What one request of a chain of redirects came to.
 enum Hop {
     Image(Upstream),
-    Redirect(Url),
+    Redirect { target: Url, is_from_outside: bool },
 }
 
 impl Remote {
@@ -95,38 +118,65 @@ impl Remote {
     /// # Errors
     /// [`Error::InvalidOption`] when the TLS set-up fails.
     pub fn new(options: RemoteOptions) -> Result<Self> {
-        Self::assemble(options, Arc::new(SystemLookup), is_private)
+        Self::assemble(options, Arc::new(SystemLookup::default()), is_private)
     }
 
     /// [`Remote::new`] with the look-up and the judge of addresses given.
-    fn assemble(options: RemoteOptions, lookup: Arc<dyn Lookup>, refuses: Refusal) -> Result<Self> {
-        let refusal = (!options.allow_local_ip).then_some(refuses);
+    fn assemble(
+        options: RemoteOptions,
+        lookup: Arc<dyn Lookup>,
+        is_private: fn(IpAddr) -> bool,
+    ) -> Result<Self> {
         let tls = tls::client_config(options.extra_ca_certs.as_deref(), options.ca_certs_pem.as_deref())?;
-        let external = client(tls.clone(), GuardedResolver { lookup: Arc::clone(&lookup), refusal })?;
+        let allowed = Arc::new(options.allowed_private_hosts.clone());
+        let (has_guard, has_list) = (!options.allow_local_ip, !allowed.is_empty());
+        let route = |is_sent_from_outside| {
+            let guard = Guard { is_private, allowed: Arc::clone(&allowed), is_sent_from_outside };
+            let guard = has_guard.then_some(guard);
+            let resolver = GuardedResolver { lookup: Arc::clone(&lookup), guard: guard.clone() };
+            Ok::<_, Error>(Route { client: client(tls.clone(), resolver)?, guard })
+        };
+        let asked = route(false)?;
+        let sent = if has_guard && has_list { route(true)? } else { asked.clone() };
         // The app itself lives at a private address as a rule.
-        let origin = client(tls, GuardedResolver { lookup, refusal: None })?;
-        Ok(Self { external, origin, options, refusal })
+        let origin = client(tls, GuardedResolver { lookup, guard: None })?;
+        let memory = SourceMemory::new(options.source_memory_bytes);
+        Ok(Self { asked, sent, origin, options, memory })
+    }
+
+    /// The room for sources, in which those that come another way count too.
+    #[must_use]
+    pub fn memory(&self) -> &Arc<SourceMemory> {
+        &self.memory
     }
 
     /// Fetches an absolute http(s) url by the rules of Next's external fetch. The caller has matched it
-    /// against the patterns; the targets of redirects are checked for private addresses only.
+    /// against the patterns; the targets of redirects are checked for private addresses only, and once a server outside
+    /// has redirected, those that [`RemoteOptions::allowed_private_hosts`] allows are refused too.
     ///
     /// # Errors
     /// - [`Error::NotAllowed`]: a private address, by name or outright, on any hop
     /// - [`Error::UpstreamStatus`]: not 2xx (a status below 400 becomes 500); 508 for too many redirects; 400 for an
     ///   empty body or more than five content codings
     /// - [`Error::TooManyBytes`]: a body over the limit
+    /// - [`Error::Overloaded`]: the sources of all requests take too much memory already
     /// - [`Error::UpstreamTimeout`]
     /// - [`Error::Upstream`]: no connection, a broken answer, a cut body, damaged content coding
     pub async fn fetch(&self, url: &str) -> Result<Upstream> {
         let invalid_url = |_| Error::InvalidRequest("\"url\" parameter is invalid".into());
         let mut url = Url::parse(url).map_err(invalid_url)?;
         let mut redirects_left = self.options.maximum_redirects;
+        let mut route = &self.asked;
         loop {
-            match within(self.options.timeout_ms, &url, self.hop(&url)).await? {
+            match within(self.options.timeout_ms, &url, self.hop(route, &url)).await? {
                 Hop::Image(upstream) => return Ok(upstream),
-                Hop::Redirect(_) if redirects_left == 0 => return Err(invalid(508, INVALID_UPSTREAM)),
-                Hop::Redirect(target) => url = target,
+                Hop::Redirect { .. } if redirects_left == 0 => return Err(invalid(508, INVALID_UPSTREAM)),
+                Hop::Redirect { target, is_from_outside } => {
+                    url = target;
+                    if is_from_outside {
+                        route = &self.sent;
+                    }
+                }
             }
             redirects_left -= 1;
         }
@@ -139,24 +189,25 @@ impl Remote {
     /// - [`Error::InvalidOption`]: `origin` is no http(s) url
     /// - [`Error::InvalidRequest`]: `href` does not start with `/`
     /// - [`Error::UpstreamStatus`], with the wording of the internal fetch: see [`local::interpret`]
-    /// - [`Error::UpstreamTimeout`], [`Error::Upstream`]: as in [`Remote::fetch`]
+    /// - [`Error::Overloaded`], [`Error::UpstreamTimeout`], [`Error::Upstream`]: as in [`Remote::fetch`]
     pub async fn fetch_origin(&self, origin: &str, href: &str) -> Result<Upstream> {
         let url = origin_url(origin, href)?;
         within(self.options.origin_timeout_ms, &url, self.ask_origin(&url)).await
     }
 
-    async fn hop(&self, url: &Url) -> Result<Hop> {
-        if let (Some(refuses), Some(ip)) = (self.refusal, literal_ip(url))
-            && refuses(ip)
+    async fn hop(&self, route: &Route, url: &Url) -> Result<Hop> {
+        let guard = route.guard.as_ref();
+        if let (Some(guard), Some(ip)) = (guard, literal_ip(url))
+            && let Some(reason) = guard.refusal(None, ip)
         {
-            return Err(not_allowed(format!("{} is a private address", printable(url))));
+            return Err(not_allowed(format!("{} is a private address, and {reason}", printable(url))));
         }
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Error::Upstream(format!("{}: unsupported protocol", printable(url))));
         }
         let accept_encoding = if url.scheme() == "https" { "br, gzip, deflate" } else { "gzip, deflate" };
-        let request = self
-            .external
+        let request = route
+            .client
             .get(url.clone())
             .header(header::ACCEPT_LANGUAGE, "*")
             .header("sec-fetch-mode", "cors")
@@ -165,13 +216,17 @@ impl Remote {
         let response = send(url, request).await?;
         let status = response.status().as_u16();
         if let Some(target) = redirect_target(url, &response) {
-            return Ok(Hop::Redirect(target));
+            // Without an address it counts as outside, which allows less.
+            let is_inside = |guard: &Guard| {
+                response.remote_addr().is_some_and(|address| (guard.is_private)(address.ip()))
+            };
+            return Ok(Hop::Redirect { target, is_from_outside: !guard.is_some_and(is_inside) });
         }
         if !(200..=299).contains(&status) {
             return Err(invalid(status, INVALID_UPSTREAM));
         }
         let limit_bytes = self.options.maximum_response_body_bytes;
-        let answer = read_answer(url, response, limit_bytes).await?.ok_or_else(|| {
+        let answer = self.read_answer(url, response).await?.ok_or_else(|| {
             Error::TooManyBytes(format!("{}: body of more than {limit_bytes} bytes", printable(url)))
         })?;
         let LocalAnswer { content_type, cache_control, etag, body, .. } = answer;
@@ -193,8 +248,55 @@ impl Remote {
             // Its body is of no use, so it is not read.
             return Err(invalid(status, local::INVALID_INTERNAL));
         }
-        let answer = read_answer(url, response, limit_bytes).await?.ok_or_else(local::too_large)?;
+        let answer = self.read_answer(url, response).await?.ok_or_else(local::too_large)?;
         local::interpret(answer, limit_bytes)
+    }
+
+    /// Reads a body and takes its content codings off; `None` when it passes the limit, which ends the
+    /// download.
+    async fn read_answer(&self, url: &Url, mut response: Response) -> Result<Option<LocalAnswer>> {
+        let limit_bytes = self.options.maximum_response_body_bytes;
+        let headers = response.headers();
+        let encodings = joined(headers, &header::CONTENT_ENCODING).unwrap_or_default();
+        let codings = content_coding::parse(&encodings).map_err(|()| invalid(400, INVALID_UPSTREAM))?;
+        let mut answer = LocalAnswer {
+            status: response.status().as_u16(),
+            content_type: first(headers, &header::CONTENT_TYPE),
+            cache_control: joined(headers, &header::CACHE_CONTROL),
+            etag: first(headers, &header::ETAG),
+            body: Bytes::new(),
+        };
+        let wire_limit =
+            if codings.is_empty() { limit_bytes } else { content_coding::encoded_limit(limit_bytes) };
+        let announced = response.content_length().unwrap_or(0);
+        if announced > wire_limit {
+            return Ok(None);
+        }
+        let mut held = self.memory.start();
+        let mut body = Vec::with_capacity(announced.min(TRUSTED_CONTENT_LENGTH_BYTES) as usize);
+        while let Some(chunk) = response.chunk().await.map_err(|error| failure(url, error))? {
+            if (body.len() as u64).saturating_add(chunk.len() as u64) > wire_limit {
+                return Ok(None);
+            }
+            body.extend_from_slice(&chunk);
+            // What it has taken, which grows by doubling.
+            held.grow(body.capacity() as u64)?;
+        }
+        if codings.is_empty() {
+            answer.body = held.keep(body)?;
+            return Ok(Some(answer));
+        }
+        // Decoding the largest allowed body takes a good part of a second: not on the threads that do I/O.
+        let decode = move || content_coding::decode(body.into(), &codings, limit_bytes);
+        let decoded = tokio::task::spawn_blocking(decode).await;
+        match decoded.map_err(|stopped| Error::Panic(stopped.to_string()))? {
+            Ok(body) => answer.body = held.keep(body)?,
+            Err(CodingError::TooLarge) => return Ok(None),
+            Err(CodingError::Corrupt(text)) => {
+                return Err(Error::Upstream(format!("{}: content coding: {text}", printable(url))));
+            }
+        }
+        Ok(Some(answer))
     }
 }
 
@@ -241,49 +343,6 @@ fn redirect_target(url: &Url, response: &Response) -> Option<Url> {
     if location.is_empty() { None } else { url.join(&location).ok() }
 }
 
-/// Reads a body and takes its content codings off; `None` when it passes `limit_bytes`, which ends the
-/// download.
-async fn read_answer(url: &Url, mut response: Response, limit_bytes: u64) -> Result<Option<LocalAnswer>> {
-    let headers = response.headers();
-    let encodings = joined(headers, &header::CONTENT_ENCODING).unwrap_or_default();
-    let codings = content_coding::parse(&encodings).map_err(|()| invalid(400, INVALID_UPSTREAM))?;
-    let mut answer = LocalAnswer {
-        status: response.status().as_u16(),
-        content_type: first(headers, &header::CONTENT_TYPE),
-        cache_control: joined(headers, &header::CACHE_CONTROL),
-        etag: first(headers, &header::ETAG),
-        body: Bytes::new(),
-    };
-    let wire_limit =
-        if codings.is_empty() { limit_bytes } else { content_coding::encoded_limit(limit_bytes) };
-    let announced = response.content_length().unwrap_or(0);
-    if announced > wire_limit {
-        return Ok(None);
-    }
-    let mut body = Vec::with_capacity(announced.min(TRUSTED_CONTENT_LENGTH_BYTES) as usize);
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure(url, error))? {
-        if (body.len() as u64).saturating_add(chunk.len() as u64) > wire_limit {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    if codings.is_empty() {
-        answer.body = body.into();
-        return Ok(Some(answer));
-    }
-    // Decoding the largest allowed body takes a good part of a second: not on the threads that do I/O.
-    let decode = move || content_coding::decode(body.into(), &codings, limit_bytes);
-    let decoded = tokio::task::spawn_blocking(decode).await;
-    match decoded.map_err(|stopped| Error::Panic(stopped.to_string()))? {
-        Ok(body) => answer.body = body.into(),
-        Err(CodingError::TooLarge) => return Ok(None),
-        Err(CodingError::Corrupt(text)) => {
-            return Err(Error::Upstream(format!("{}: content coding: {text}", printable(url))));
-        }
-    }
-    Ok(Some(answer))
-}
-
 /// The url of `href` at `origin`, and sure to stay there.
 fn origin_url(origin: &str, href: &str) -> Result<Url> {
     let invalid_origin = || Error::InvalidOption(format!("{origin:?} is no http origin"));
@@ -298,43 +357,6 @@ fn origin_url(origin: &str, href: &str) -> Result<Url> {
     // Put together as text: `join` would read a leading `//` or `/\` as another host.
     let url = Url::parse(&format!("{}{href}", base.origin().ascii_serialization()));
     url.ok().filter(|url| url.origin() == base.origin()).ok_or_else(invalid_href)
-}
-
-fn not_allowed(detail: String) -> Error {
-    Error::NotAllowed { public: "\"url\" parameter is not allowed".into(), detail }
-}
-
-/// Finds the guard's refusal among an error's causes; everything else is a failure of the upstream.
-fn failure(url: &Url, error: reqwest::Error) -> Error {
-    let error = error.without_url();
-    match causes(&error).find_map(|cause| cause.downcast_ref::<PrivateAddress>()) {
-        Some(private) => not_allowed(private.to_string()),
-        None => Error::Upstream(format!("{}: {}", printable(url), in_one_line(&error))),
-    }
-}
-
-fn closed_without_answer(error: &reqwest::Error) -> bool {
-    causes(error).filter_map(|cause| cause.downcast_ref()).any(hyper::Error::is_incomplete_message)
-}
-
-/// The error, its cause, the cause of that, …
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
-}
-
-fn in_one_line(error: &(dyn StdError + 'static)) -> String {
-    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-/// A url for the log: without its password, and without its query, which may hold a signature.
-fn printable(url: &Url) -> String {
-    let mut url = url.clone();
-    // Both fail only on urls that can't have a password.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url.set_fragment(None);
-    url.into()
 }
 
 /// The first header of this name. Bytes are read as Latin-1, as Node reads them.

@@ -1,5 +1,6 @@
 //! The decoders over images made here: every kind that is read, its pixels, its damage, its memory.
 
+mod bombs;
 mod hostile;
 mod jpeg;
 mod make;

@@ -5,10 +5,11 @@ use std::cell::Cell;
 use std::sync::LazyLock;
 
 use unsharp::Error;
-use unsharp::image::decode::{Header, decode};
+use unsharp::image::decode::{Header, Layout as PixelLayout, decode};
 use unsharp::image::{Limits, Progress, format};
 
 use crate::make::samples::{self, Sample};
+use crate::make::webp;
 use crate::{job, to_png};
 
 thread_local! {
@@ -144,5 +145,30 @@ fn an_image_over_the_limit_is_refused_before_memory_is_taken() {
             peak(|| decode(&sample.file, format, None, &limits, &Progress::unbounded()).map(drop));
         assert!(matches!(refused, Err(Error::TooManyPixels { .. })), "{}: {refused:?}", sample.name);
         assert!(peak < 512 << 10, "{}: {peak} bytes", sample.name);
+    }
+}
+
+/// Two and a half megabytes of them make the decoder take more than a gigabyte, for a picture of sixteen pixels.
+#[test]
+fn prefix_codes_of_a_lossless_webp_are_a_part_of_what_the_header_says() {
+    let picture = |groups| webp::riff(&webp::chunk(b"VP8L", &webp::many_codes(groups, false)));
+    let alpha = |groups| {
+        let lossy = webp::lossy(&[90; 4 * 4 * 3], 4, 4, PixelLayout::Rgb);
+        let canvas = webp::chunk(b"VP8X", &[0x10, 0, 0, 0, 3, 0, 0, 3, 0, 0]);
+        webp::riff(
+            &[canvas, webp::chunk(b"ALPH", &webp::many_codes(groups, true)), lossy[12..].to_vec()].concat(),
+        )
+    };
+    let files: [&dyn Fn(u16) -> Vec<u8>; 2] = [&picture, &alpha];
+    for file in files {
+        let claimed = |groups| job(&file(groups), &Limits::default()).expect("a header").header.decoded_bytes;
+        assert!(claimed(1) < 2 << 20, "one group is what every file has");
+        let many = file(1000);
+        let format = format::detect(&many).expect("WebP");
+        let (_, peak) =
+            peak(|| decode(&many, format, None, &Limits::default(), &Progress::unbounded()).map(drop));
+        assert!(peak > 16 << 20, "{peak} bytes: the decoder has met the codes");
+        assert!(peak <= claimed(1000), "{peak} of {} bytes", claimed(1000));
+        assert!(claimed(1000) <= peak + (2 << 20), "{peak} of {} bytes", claimed(1000));
     }
 }

@@ -161,3 +161,22 @@ fn a_wrong_checksum_over_the_pixels_matters() {
     *stream.last_mut().expect("bytes") ^= 1;
     assert!(matches!(decoded(&file(&stream)), Err(Error::Decode(_))));
 }
+
+/// The decoder reads palettes by three bytes and alpha by colours, and counts neither.
+#[test]
+fn a_palette_of_broken_colours_or_with_too_much_alpha_is_damage() {
+    for interlaced in [false, true] {
+        for depth in [1, 8] {
+            for (palette, alpha) in [(4, 0), (5, 1), (767, 0), (6, 3), (3, 2), (765, 256)] {
+                let (palette, alpha) = (vec![7; palette], vec![9; alpha]);
+                let mut chunks = vec![(b"PLTE", &palette[..])];
+                if !alpha.is_empty() {
+                    chunks.push((b"tRNS", &alpha));
+                }
+                let refused = decoded(&file(depth, 3, interlaced, &chunks));
+                let bytes = (palette.len(), alpha.len());
+                assert!(matches!(refused, Err(Error::Decode(_))), "{bytes:?}: {:?}", refused.map(drop));
+            }
+        }
+    }
+}

@@ -1,32 +1,40 @@
-//! Scores pairs of pictures with SSIMULACRA2.
+//! Scores pairs of pictures with SSIMULACRA2 and with butteraugli.
 //!
 //! A request is one line on standard input, an answer one line on standard output, in the same order:
 //!
 //! ```text
-//! WIDTH <tab> HEIGHT <tab> REFERENCE <tab> DISTORTED      ->      score <tab> 71.25
-//!                                                         or      error <tab> why
+//! WIDTH <tab> HEIGHT <tab> REFERENCE <tab> DISTORTED   ->   score <tab> 71.25 <tab> 1.01 <tab> 2.34
+//!                                                      or   error <tab> why
 //! ```
 //!
-//! Both files hold raw 8-bit sRGB, three bytes a pixel, rows without padding. 100 means equal; about 90 is
-//! hard to tell apart in a direct comparison, 70 is good, 50 is visibly worse. A request that can't be
-//! scored gets an error line and the next one is read.
+//! Both files hold raw 8-bit sRGB, three bytes a pixel, rows without padding. The numbers are
+//!
+//! 1. SSIMULACRA2: 100 means equal; about 90 is hard to tell apart in a direct comparison, 70 is good, 50 is
+//!    visibly worse;
+//! 2. butteraugli's 3-norm over the picture: 0 means equal, and less is nearer;
+//! 3. butteraugli's maximum, which is the worst place: below 1 nobody sees it, from 2 on it shows.
+//!
+//! A request that can't be scored gets an error line and the next one is read.
 
 use std::fs;
 use std::io::{self, BufRead, Write};
 
+use butteraugli::{ButteraugliParams, Img, RGB8, butteraugli};
 use ssimulacra2::{ColorPrimaries, Rgb, TransferCharacteristic, compute_frame_ssimulacra2};
 
-/// The smallest side the metric is defined for, px.
+/// The smallest side the metrics are defined for, px.
 const MIN_SIDE_PX: u64 = 8;
 
-/// More pixels than this are refused before a file is opened: the metric keeps about 150 bytes a pixel.
+/// More pixels than this are refused before a file is opened: SSIMULACRA2 keeps about 150 bytes a pixel.
 const MAX_PIXELS: u64 = 64_000_000;
 
 fn main() -> io::Result<()> {
     let mut output = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         match score(&line?) {
-            Ok(score) => writeln!(output, "score\t{score:.4}")?,
+            Ok(Scores { ssimulacra2, butteraugli, worst }) => {
+                writeln!(output, "score\t{ssimulacra2:.4}\t{butteraugli:.5}\t{worst:.5}")?;
+            }
             Err(reason) => writeln!(output, "error\t{}", reason.replace(['\r', '\n'], " "))?,
         }
         output.flush()?;
@@ -34,8 +42,18 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
+/// How far two pictures are apart.
+#[derive(Debug)]
+struct Scores {
+    ssimulacra2: f64,
+    /// the 3-norm
+    butteraugli: f64,
+    /// butteraugli's maximum
+    worst: f64,
+}
+
 /// Scores one request line.
-fn score(line: &str) -> Result<f64, String> {
+fn score(line: &str) -> Result<Scores, String> {
     let fields: Vec<&str> = line.split('\t').collect();
     let [width, height, reference, distorted] = fields[..] else {
         return Err(format!("expected 4 tab-separated fields, found {}", fields.len()));
@@ -43,16 +61,17 @@ fn score(line: &str) -> Result<f64, String> {
     let (width, height) = (side(width)?, side(height)?);
     let pixels = width.checked_mul(height).filter(|&pixels| pixels <= MAX_PIXELS);
     let pixels = pixels.ok_or_else(|| format!("{width}x{height} is over {MAX_PIXELS} pixels"))?;
-    let size = Size { width, height, pixels };
-    compute_frame_ssimulacra2(picture(reference, &size)?, picture(distorted, &size)?)
-        .map_err(|error| error.to_string())
-}
+    // Both sides passed the pixel limit, so they fit any usize.
+    let length = |px: u64| usize::try_from(px).map_err(|error| error.to_string());
+    let size = (length(width)?, length(height)?);
+    let (reference, distorted) = (picture(reference, size, pixels)?, picture(distorted, size, pixels)?);
 
-/// The size both pictures of a request must have.
-struct Size {
-    width: u64,
-    height: u64,
-    pixels: u64,
+    let ssimulacra2 = compute_frame_ssimulacra2(in_floats(&reference, size)?, in_floats(&distorted, size)?)
+        .map_err(|error| error.to_string())?;
+    let [reference, distorted] = [reference, distorted].map(|picture| Img::new(picture, size.0, size.1));
+    let found = butteraugli(reference.as_ref(), distorted.as_ref(), &ButteraugliParams::default())
+        .map_err(|error| error.to_string())?;
+    Ok(Scores { ssimulacra2, butteraugli: found.pnorm_3, worst: found.score })
 }
 
 fn side(text: &str) -> Result<u64, String> {
@@ -64,25 +83,21 @@ fn side(text: &str) -> Result<u64, String> {
 }
 
 /// Reads one raw picture. The length is checked before the file is read.
-fn picture(path: &str, size: &Size) -> Result<Rgb, String> {
-    let expected = size.pixels * 3;
+fn picture(path: &str, (width, height): (usize, usize), pixels: u64) -> Result<Vec<RGB8>, String> {
+    let expected = pixels * 3;
     let found = fs::metadata(path).map_err(|error| format!("{path}: {error}"))?.len();
     if found != expected {
-        return Err(format!("{path} holds {found} bytes, {}x{} needs {expected}", size.width, size.height));
+        return Err(format!("{path} holds {found} bytes, {width}x{height} needs {expected}"));
     }
     let bytes = fs::read(path).map_err(|error| format!("{path}: {error}"))?;
-    let pixels: Vec<[f32; 3]> =
-        bytes.as_chunks().0.iter().map(|rgb: &[u8; 3]| rgb.map(|value| f32::from(value) / 255.0)).collect();
-    // Both sides passed the pixel limit, so they fit any usize.
-    let length = |px: u64| usize::try_from(px).map_err(|error| error.to_string());
-    Rgb::new(
-        pixels,
-        length(size.width)?,
-        length(size.height)?,
-        TransferCharacteristic::SRGB,
-        ColorPrimaries::BT709,
-    )
-    .map_err(|error| format!("{path}: {error}"))
+    Ok(bytes.as_chunks().0.iter().map(|&[r, g, b]| RGB8 { r, g, b }).collect())
+}
+
+fn in_floats(picture: &[RGB8], (width, height): (usize, usize)) -> Result<Rgb, String> {
+    let pixels =
+        picture.iter().map(|&RGB8 { r, g, b }| [r, g, b].map(|value| f32::from(value) / 255.0)).collect();
+    Rgb::new(pixels, width, height, TransferCharacteristic::SRGB, ColorPrimaries::BT709)
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -116,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_equal_pair_scores_100_and_more_noise_scores_lower() {
+    fn an_equal_pair_is_perfect_and_more_noise_is_worse_to_every_metric() {
         let clean = file("clean", |_| 0);
         let little = file("little", |i| scattered(i) % 4);
         let much = file("much", |i| scattered(i) % 50);
@@ -125,8 +140,13 @@ mod tests {
         let near = score(&request(&clean, &little)).unwrap();
         let far = score(&request(&clean, &much)).unwrap();
 
-        assert!((equal - 100.0).abs() < 1e-3, "{equal}");
-        assert!(near < equal && far < near, "{equal} {near} {far}");
+        assert!((equal.ssimulacra2 - 100.0).abs() < 1e-3, "{equal:?}");
+        assert!(equal.butteraugli.abs() < 1e-6 && equal.worst.abs() < 1e-6, "{equal:?}");
+        for (better, worse) in [(&equal, &near), (&near, &far)] {
+            assert!(better.ssimulacra2 > worse.ssimulacra2, "{better:?} {worse:?}");
+            assert!(better.butteraugli < worse.butteraugli, "{better:?} {worse:?}");
+            assert!(better.worst < worse.worst, "{better:?} {worse:?}");
+        }
         for path in [clean, little, much] {
             fs::remove_file(path).unwrap();
         }

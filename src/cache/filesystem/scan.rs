@@ -12,6 +12,9 @@ use crate::key::CacheKey;
 /// A temporary file on a filesystem without locks counts as left over after this time.
 const LEFT_OVER_AFTER: Duration = Duration::from_secs(60 * 60);
 
+/// An empty folder is left over after this time.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60);
+
 /// The folder of one key.
 pub(super) struct Found {
     pub(super) key: CacheKey,
@@ -30,18 +33,37 @@ pub(super) fn scan(dir: &Path, closed: &AtomicBool) -> Vec<Found> {
         }
         let Some(key) = CacheKey::parse(&name) else { continue };
         let folder = dir.join(name);
-        // Files of unknown names take up space as well; alone, they count as the oldest.
-        let (mut bytes, mut expires_at_ms) = (0_u64, 0);
-        for file in names_in(&folder).unwrap_or_default() {
-            let size = fs::symlink_metadata(folder.join(&file)).map_or(0, |metadata| metadata.len());
-            bytes = bytes.saturating_add(size);
-            expires_at_ms = FileName::parse(&file).map_or(0, |name| name.expires_at_ms).max(expires_at_ms);
+        let files = names_in(&folder).unwrap_or_default();
+        if files.is_empty() {
+            remove_if_abandoned(&folder);
+            continue;
         }
+        // Files of unknown names take up space as well; alone, they count as the oldest.
+        let expiries = files.iter().filter_map(|file| FileName::parse(file)).map(|name| name.expires_at_ms);
+        let expires_at_ms = expiries.max().unwrap_or(0);
+        let bytes = bytes_of(&folder, &files);
         if bytes > 0 {
             found.push(Found { key, bytes, expires_at_ms });
         }
     }
     found
+}
+
+/// All files of a key's folder together: a process that dies between writing a file and removing the one before it leaves
+/// two.
+pub(super) fn bytes_of(folder: &Path, files: &[String]) -> u64 {
+    let lengths = files.iter().filter_map(|file| fs::symlink_metadata(folder.join(file)).ok());
+    lengths.fold(0, |sum, metadata| sum.saturating_add(metadata.len()))
+}
+
+/// Removes the empty folder that a process left which died before its file was in place. One that is young may be about
+/// to be written into.
+fn remove_if_abandoned(folder: &Path) {
+    let modified = fs::metadata(folder).and_then(|metadata| metadata.modified());
+    if matches!(modified.map(|at| at.elapsed()), Ok(Ok(age)) if age > ABANDONED_AFTER) {
+        // Removes it only if it is empty still.
+        let _ = fs::remove_dir(folder);
+    }
 }
 
 /// Removes temporary files whose process died. A living one holds a lock on its file.

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -174,6 +175,39 @@ fn entries_from_before_the_start_count_as_older_than_all_that_was_used_since() {
 }
 
 #[test]
+fn two_files_of_a_key_count_both_whether_the_scan_or_a_load_finds_them() {
+    let dir = TempDir::new().unwrap();
+    let put_both = || {
+        put(dir.path(), 1, "60.5000.a.up.webp", &[b'x'; 100]);
+        put(dir.path(), 1, "60.6000.a.up.webp", &[b'y'; 50]);
+    };
+    put_both();
+    let store = scanned(dir.path(), ROOMY);
+    assert_eq!((store.len(), store.bytes()), (1, 150));
+    store.remove(&key(1)).unwrap();
+    assert_eq!(store.bytes(), 0);
+    put_both();
+    assert_eq!(store.load(&key(1)).unwrap().unwrap().body, [b'y'; 50][..]);
+    assert_eq!((store.len(), store.bytes()), (1, 150));
+    store.save(&key(1), &sized(30, 7_000)).unwrap();
+    assert_eq!((store.len(), store.bytes()), (1, 30), "a save removes both");
+}
+
+#[test]
+fn an_empty_folder_that_a_dead_process_left_goes_at_a_start() {
+    let dir = TempDir::new().unwrap();
+    let [left, young] = [1, 2].map(|n| dir.path().join(key(n).as_str()));
+    for folder in [&left, &young] {
+        fs::create_dir(folder).unwrap();
+    }
+    let long_ago = SystemTime::now() - Duration::from_secs(3_600);
+    File::open(&left).unwrap().set_modified(long_ago).unwrap();
+    scanned(dir.path(), ROOMY);
+    assert!(!left.exists());
+    assert!(young.exists(), "somebody may be about to write into it");
+}
+
+#[test]
 fn without_a_limit_half_of_the_free_space_is_used() {
     let dir = TempDir::new().unwrap();
     let store = scanned(&dir.path().join("not/there/yet"), None);
@@ -183,6 +217,22 @@ fn without_a_limit_half_of_the_free_space_is_used() {
     let free = fs4::available_space(dir.path()).unwrap();
     // Others use the disk meanwhile, so about half.
     assert!(limit > free / 4 && limit < free, "{limit} of {free}");
+}
+
+/// By the free space alone a restart on a disk that the cache or others have filled would throw most of it away.
+#[test]
+fn without_a_limit_a_start_throws_nothing_away() {
+    let dir = TempDir::new().unwrap();
+    // Files without blocks: they have a length and take no space.
+    let length = fs4::available_space(dir.path()).unwrap();
+    for n in 1..=3 {
+        let folder = dir.path().join(key(n).as_str());
+        fs::create_dir(&folder).unwrap();
+        File::create(folder.join("60.1000.a.up.webp")).unwrap().set_len(length).unwrap();
+    }
+    let store = scanned(dir.path(), None);
+    assert_eq!((store.len(), store.bytes()), (3, 3 * length));
+    assert_eq!(store.shared.limit_bytes(), Some(3 * length));
 }
 
 #[test]

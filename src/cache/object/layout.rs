@@ -12,12 +12,12 @@ const NOTES: &str = ".unsharp";
 
 /// The part of the bucket that is ours.
 #[derive(Debug, Clone)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     prefix: Path,
 }
 
 impl Layout {
-    pub(super) fn new(prefix: Path) -> Self {
+    pub(crate) fn new(prefix: Path) -> Self {
         Self { prefix }
     }
 
@@ -40,7 +40,7 @@ impl Layout {
 
     /// The variant that an object is; `None` for every object that is none. Names come from outside, so both parts
     /// are checked.
-    pub(super) fn read(&self, object: &ObjectMeta) -> Option<Listed> {
+    pub(crate) fn read(&self, object: &ObjectMeta) -> Option<Listed> {
         let mut parts = object.location.prefix_match(&self.prefix)?;
         let key = CacheKey::parse(parts.next()?.as_ref())?;
         let name = FileName::parse(parts.next()?.as_ref())?;

@@ -8,7 +8,7 @@ pub mod config;
 mod counters;
 mod fault;
 pub mod http;
-mod layout;
+pub(crate) mod layout;
 mod listing;
 mod loading;
 mod provider;

@@ -32,15 +32,15 @@ const LARGEST_TEXT_BYTES: u64 = 64 << 20;
 
 /// A variant that a bucket has, or had when that was noted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Noted {
-    pub(super) key: CacheKey,
-    pub(super) name: FileName,
+pub(crate) struct Noted {
+    pub(crate) key: CacheKey,
+    pub(crate) name: FileName,
     /// Length of the body.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// When it was put into the bucket, in seconds since the Unix epoch by some pod's clock.
-    pub(super) written_secs: u64,
+    pub(crate) written_secs: u64,
     /// When some pod last answered with it, likewise.
-    pub(super) used_secs: u64,
+    pub(crate) used_secs: u64,
 }
 
 /// Packs the variants in the order in which they come.
@@ -59,7 +59,7 @@ pub(super) fn encode<'a>(variants: impl IntoIterator<Item = &'a Noted>) -> Bytes
 }
 
 /// The variants of a manifest, at most `limit`, unpacked line by line.
-pub(super) fn decode(packed: Bytes, limit: usize) -> impl Iterator<Item = Noted> + Send {
+pub(crate) fn decode(packed: Bytes, limit: usize) -> impl Iterator<Item = Noted> + Send {
     let text = GzDecoder::new(packed.reader()).take(LARGEST_TEXT_BYTES);
     let mut lines = Lines { text: BufReader::new(text) };
     let known = lines.next().is_some_and(|line| line == HEADER);

@@ -3,7 +3,7 @@
 //! Nothing here is needed for an answer: without it the handler asks the bucket key by key.
 
 mod index;
-mod manifest;
+pub(crate) mod manifest;
 mod manifest_writer;
 mod push;
 mod rarely;

@@ -1,5 +1,7 @@
 //! From this process into the bucket: a bounded queue, a few uploads at once, and the manifest behind them.
 
+mod allowance;
+mod options;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -12,6 +14,8 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use self::allowance::Allowance;
+pub use self::options::{PushOptions, PushStats};
 use self::queue::{Job, Pending, Queue};
 use super::index::Index;
 use super::manifest::blocking;
@@ -28,43 +32,6 @@ use crate::log::Logger;
 /// A job is tried this often; each try is a [`Bucket::save`], which has its own retries and waits for the breaker.
 const TRIES: u32 = 3;
 
-/// How pushing goes about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PushOptions {
-    /// Uploads at once, 1 or more. Default 8.
-    pub concurrency: usize,
-    /// Jobs that wait at most, 1 or more; beyond that the oldest is given up. Default 10,000.
-    pub queue: usize,
-    /// Bytes of entries that wait in memory at most. Default 64 MiB.
-    pub queue_bytes: u64,
-    /// Whether what is evicted or purged here is removed from the bucket too. By default it is not: the bucket is the
-    /// long memory, and its lifecycle rule cleans it up.
-    pub remove_remote: bool,
-}
-
-impl Default for PushOptions {
-    fn default() -> Self {
-        Self { concurrency: 8, queue: 10_000, queue_bytes: 64 << 20, remove_remote: false }
-    }
-}
-
-/// What pushing has come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PushStats {
-    /// Jobs that wait.
-    pub queued: u64,
-    /// Variants put into the bucket.
-    pub pushed: u64,
-    /// Keys taken out of it.
-    pub removed: u64,
-    /// Jobs that failed for good.
-    pub failed: u64,
-    /// Jobs that were dropped because too many waited. Where the folder is watched, they come again.
-    pub given_up: u64,
-    /// Bytes of the bodies put into the bucket.
-    pub bytes: u64,
-}
-
 /// Puts variants into the bucket, in the background. Dropping it stops it at once; [`Pusher::stop`] is kinder.
 pub struct Pusher {
     shared: Arc<Shared>,
@@ -78,6 +45,7 @@ struct Shared {
     options: PushOptions,
     logger: Logger,
     queue: Mutex<Queue>,
+    allowance: Allowance,
     counters: Counters,
     closed: AtomicBool,
     /// [`PushOptions::remove_remote`], which may be asked for later as well.
@@ -117,6 +85,7 @@ impl Pusher {
             bucket,
             disk,
             index,
+            allowance: Allowance::new(options.hourly_bytes),
             options,
             logger,
             queue: Mutex::new(Queue::new(options.queue, options.queue_bytes)),
@@ -282,6 +251,8 @@ enum Done {
     Removed,
     /// There was nothing to do.
     Needless,
+    /// The hour's bytes are used up.
+    Refused,
 }
 
 /// Says that the job of a key is over, however it ends.
@@ -333,6 +304,15 @@ impl Shared {
                 self.manifest.note_change();
             }
             Ok(Done::Needless) => {}
+            Ok(Done::Refused) => {
+                let before = self.counters.given_up.fetch_add(1, Ordering::Relaxed);
+                log_rarely(&self.logger, "push_limit", before, 1, || {
+                    format!(
+                        "more than {} bytes would go into the bucket within an hour",
+                        self.options.hourly_bytes
+                    )
+                });
+            }
             Err(error) => {
                 pending.failures += 1;
                 if pending.failures < TRIES {
@@ -365,6 +345,9 @@ impl Shared {
             }
         };
         let name = FileName::of(&entry)?;
+        if !self.allowance.take(entry.body.len() as u64) {
+            return Ok(Done::Refused);
+        }
         self.bucket.save(key, &entry).await?;
         Ok(Done::Pushed { name, bytes: entry.body.len() as u64 })
     }

@@ -4,10 +4,11 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::future::ready;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -22,6 +23,7 @@ use super::index::Index;
 use super::manifest::blocking;
 use crate::cache::filesystem::{Accepted, Filesystem};
 use crate::cache::object::{Bucket, Fetched};
+use crate::key::CacheKey;
 
 /// Downloads at once, by default: more bring little, and each is a connection.
 pub const CONCURRENCY: usize = 256;
@@ -147,6 +149,7 @@ pub(super) async fn run(
         window: Arc::new(Semaphore::new(weight(WINDOW_BYTES) as usize)),
         writers: Arc::new(Semaphore::new(WRITERS as usize)),
         counts: Counts::default(),
+        failed_hints: Mutex::default(),
     });
     let too_late = async {
         match options.deadline {
@@ -167,6 +170,8 @@ pub(super) async fn run(
     on_progress(progress);
     let RestoreProgress { restored, skipped, failed, bytes, .. } = progress;
     let ms = began.elapsed().as_millis() as u64;
+    // What failed by the manifest's word may have come by the listing's.
+    let failure = failure.filter(|_| failed > 0);
     RestoreReport { restored, skipped, failed, bytes, ms, stopped, failure }
 }
 
@@ -180,6 +185,8 @@ struct Job {
     window: Arc<Semaphore>,
     writers: Arc<Semaphore>,
     counts: Counts,
+    /// The manifest's variants that failed, which the listing may know better. No more than the manifest has.
+    failed_hints: Mutex<HashSet<CacheKey>>,
 }
 
 #[derive(Default)]
@@ -216,6 +223,12 @@ enum Outcome {
     Damaged(String),
     DiskFailed(String),
     StoreFailed(String),
+}
+
+impl Outcome {
+    fn is_failure(&self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::DiskFailed(_) | Self::StoreFailed(_))
+    }
 }
 
 /// Ends with `Err` where it ends early.
@@ -313,6 +326,7 @@ async fn outcome_of(job: &Arc<Job>, wanted: Result<Wanted, Outcome>) -> Outcome 
 
 async fn download(job: Arc<Job>, wanted: Wanted) -> Outcome {
     let bytes = wanted.bytes;
+    let hint = wanted.is_hint.then(|| wanted.key.clone());
     // Nobody closes the semaphore.
     let _window = job.window.acquire_many(weight(bytes)).await;
     if job.counts.taken_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > job.max_bytes {
@@ -323,11 +337,14 @@ async fn download(job: Arc<Job>, wanted: Wanted) -> Outcome {
     if !matches!(outcome, Outcome::Written) {
         job.counts.taken_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
+    if let Some(key) = hint.filter(|_| outcome.is_failure()) {
+        lock(&job.failed_hints).insert(key);
+    }
     outcome
 }
 
 async fn fetch_and_write(job: &Arc<Job>, wanted: Wanted) -> Outcome {
-    let Wanted { key, name, bytes, superseded } = wanted;
+    let Wanted { key, name, bytes, superseded, is_hint: _ } = wanted;
     let body = match job.bucket.fetch(&key, &name, bytes).await {
         Ok(Fetched::Whole(entry)) => entry.body,
         Ok(Fetched::Gone) => {
@@ -371,4 +388,9 @@ async fn fetch_and_write(job: &Arc<Job>, wanted: Wanted) -> Outcome {
 /// Of the window, in KiB. A body larger than the window takes all of it.
 fn weight(bytes: u64) -> u32 {
     (bytes.min(WINDOW_BYTES) / 1_024) as u32 + 1
+}
+
+/// No code that holds one of these locks panics halfway through a change.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

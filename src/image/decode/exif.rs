@@ -5,7 +5,7 @@ use image::metadata::Orientation;
 /// The orientation 1..=8 that a TIFF structure (with or without the `Exif\0\0` that JPEG puts before it)
 /// names, 1 if it names none or an impossible one. Reads the first directory only and follows no offset but
 /// the one to it.
-pub(super) fn orientation(exif: &[u8]) -> u8 {
+pub(crate) fn orientation(exif: &[u8]) -> u8 {
     let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
     Orientation::from_exif_chunk(tiff).map_or(1, Orientation::to_exif)
 }

@@ -2,12 +2,14 @@
 
 mod animated;
 pub mod avif;
-mod exif;
+pub(crate) mod exif;
 pub mod gif;
+mod interleave;
 pub mod jpeg;
 pub mod png;
 mod source;
 pub mod tiff;
+mod upsample;
 pub mod webp;
 
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! PNG through the `png` crate itself, which lets checksums and limits be set.
 
-use png::{BitDepth, ColorType, DecodeOptions, Decoder, Reader, Transformations};
+use png::{BitDepth, ColorType, DecodeOptions, Decoder, Info, Reader, Transformations};
 
 use super::animated::is_animated;
 use super::source::{COARSE, Source, failed};
@@ -11,6 +11,9 @@ use crate::image::limits::{Limits, Progress};
 
 /// What chunks beside the pixels may take, bytes: a compressed color profile, EXIF. Text is never kept.
 const METADATA: usize = 8 << 20;
+
+/// Rows between two looks at the clock.
+const ROWS: u32 = 64;
 
 /// Size, depth, orientation and memory of a PNG.
 ///
@@ -102,18 +105,25 @@ struct Scanlines<'a> {
     /// the same in another layout
     turned: Vec<u8>,
     transparent: bool,
+    /// rows handed out so far
+    rows: u32,
 }
 
 impl<'a> Scanlines<'a> {
     fn new(reader: Reader<Source<'a>>, progress: &'a Progress) -> Self {
         let samples = reader.output_color_type().0.samples();
         let row = vec![0; reader.info().width as usize * samples];
-        Self { reader, progress, row, turned: Vec::new(), transparent: false }
+        Self { reader, progress, row, turned: Vec::new(), transparent: false, rows: 0 }
     }
 }
 
 impl Rows for Scanlines<'_> {
     fn next_rows(&mut self) -> Result<Option<Band<'_>>> {
+        // Thousands of black rows can be a few bytes, at which the source would look but once.
+        if self.rows.is_multiple_of(ROWS) {
+            self.progress.check()?;
+        }
+        self.rows += 1;
         let read = self.reader.read_row(&mut self.row).map_err(|error| failed(self.progress, error))?;
         if read.is_none() {
             self.progress.check()?;
@@ -168,5 +178,21 @@ fn open<'a>(input: &'a [u8], limits: Option<&Limits>, progress: &'a Progress) ->
         // One row of at most 4 samples is counted against the same limit.
         decoder.set_limits(png::Limits { bytes: METADATA + width as usize * 4 });
     }
-    decoder.read_info().map_err(|error| failed(progress, error))
+    let reader = decoder.read_info().map_err(|error| failed(progress, error))?;
+    check_palette(reader.info())?;
+    Ok(reader)
+}
+
+/// A palette of whole colours, and no more alpha than colours: the crate relies on both and looks at neither.
+fn check_palette(info: &Info) -> Result<()> {
+    if info.color_type != ColorType::Indexed {
+        return Ok(());
+    }
+    let palette = info.palette.as_deref().unwrap_or_default();
+    let alpha = info.trns.as_deref().unwrap_or_default();
+    if !palette.len().is_multiple_of(3) || palette.len() > 256 * 3 || alpha.len() > palette.len() / 3 {
+        let (bytes, levels) = (palette.len(), alpha.len());
+        return Err(Error::Decode(format!("PNG palette of {bytes} bytes with {levels} levels of alpha")));
+    }
+    Ok(())
 }

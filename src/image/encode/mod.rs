@@ -24,7 +24,7 @@ use crate::image::limits::Progress;
 pub struct EncodeOptions {
     /// 1..=100 on Next's scale, which is the same for every format. Default 75. GIF and TIFF ignore it.
     pub quality: u8,
-    /// Which encoder makes AVIF; `None`, the default, means [`AvifEngine::default_of_build`].
+    /// Which encoder makes AVIF; `None`, the default, means [`AvifEngine::of_build`].
     pub avif_engine: Option<AvifEngine>,
     /// Next's `imgOptMozjpeg`, default true: trellis quantisation and progressive scans. False writes a
     /// baseline JPEG, as sharp's plain `jpeg()` does: faster and larger.
@@ -59,7 +59,7 @@ pub fn encode(
         return Err(Error::InvalidOption(format!("quality {} is not within 1..=100", options.quality)));
     }
     check_buffer(&pixels)?;
-    check_dimensions(&pixels, format)?;
+    check_dimensions(pixels.width, pixels.height, format)?;
     progress.check()?;
     let bytes = match format {
         OutputFormat::Avif => avif::encode(pixels, options.quality, options.avif_engine, progress),
@@ -92,8 +92,8 @@ fn check_buffer(pixels: &Pixels) -> Result<()> {
     Ok(())
 }
 
-/// Largest width and height each format, or its encoder, can write.
-fn check_dimensions(pixels: &Pixels, format: OutputFormat) -> Result<()> {
+/// Refuses sides, in px, that the format or its encoder can't write.
+pub(super) fn check_dimensions(width: u32, height: u32, format: OutputFormat) -> Result<()> {
     let max_px = match format {
         OutputFormat::WebP => 16_383,
         OutputFormat::Jpeg | OutputFormat::Tiff => 65_500,
@@ -101,10 +101,9 @@ fn check_dimensions(pixels: &Pixels, format: OutputFormat) -> Result<()> {
         OutputFormat::Avif | OutputFormat::Gif => 65_535,
         OutputFormat::Png => i32::MAX as u32,
     };
-    if pixels.width > max_px || pixels.height > max_px {
+    if width > max_px || height > max_px {
         return Err(Error::Encode(format!(
-            "{}x{} px is more than {format:?} can hold ({max_px} px a side)",
-            pixels.width, pixels.height
+            "{width}x{height} px is more than {format:?} can hold ({max_px} px a side)"
         )));
     }
     Ok(())

@@ -36,14 +36,26 @@ const FAST: (c_int, c_int) = (2, 75);
 /// # Errors
 /// [`Error::Encode`] when libwebp fails, [`Error::Aborted`] or [`Error::Timeout`] from `progress`.
 pub(super) fn encode(pixels: Pixels, quality: u8, progress: &Progress) -> Result<Vec<u8>> {
+    let settings = |config: &mut ffi::WebPConfig| {
+        config.quality = f32::from(quality);
+        if quality <= FAST_UP_TO {
+            (config.method, config.filter_strength) = FAST;
+        }
+        config.alpha_quality = 100;
+        config.thread_level = 0;
+    };
+    encode_with(pixels, settings, progress)
+}
+
+/// The same with settings that differ from libwebp's defaults.
+pub(in crate::image) fn encode_with(
+    pixels: Pixels,
+    settings: impl FnOnce(&mut ffi::WebPConfig),
+    progress: &Progress,
+) -> Result<Vec<u8>> {
     let mut config =
         ffi::WebPConfig::new().map_err(|()| Error::Encode("libwebp refuses its own defaults".into()))?;
-    config.quality = f32::from(quality);
-    if quality <= FAST_UP_TO {
-        (config.method, config.filter_strength) = FAST;
-    }
-    config.alpha_quality = 100;
-    config.thread_level = 0;
+    settings(&mut config);
 
     let mut picture = Picture::import(pixels)?;
     let mut written = Writer::new();

@@ -8,8 +8,9 @@
 use std::f64::consts::PI;
 use std::ops::Range;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{Filter, FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x3, U8x4};
+use fast_image_resize::{Filter, FilterType, MulDiv, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::error::{Error, Result};
 use crate::image::decode::{Decoded, Layout, Pixels, Rows};
@@ -214,10 +215,7 @@ impl Scaler {
     fn scale_columns(&mut self, rows: &[u8], numbers: Range<u32>, count: u32) -> Result<()> {
         let width = self.geometry.source.0;
         let row_bytes = self.row_bytes();
-        let source = ImageRef::new(width, numbers.end - numbers.start, rows, self.pixel_type());
         let place = &mut self.strip[self.gathered as usize * row_bytes..][..count as usize * row_bytes];
-        let target = Image::from_slice_u8(width, count, place, pixel_type(self.layout));
-        let (source, mut target) = (source.map_err(failed)?, target.map_err(failed)?);
         let step = self.geometry.step();
         let top = f64::from(self.begun) * step - f64::from(numbers.start);
         let mut height = f64::from(count) * step;
@@ -227,7 +225,8 @@ impl Scaler {
             height = available - top - 1e-9;
         }
         let options = lanczos3().crop(0.0, top, f64::from(width), height);
-        self.resizer.resize(&source, &mut target, &options).map_err(failed)?;
+        let source = (width, numbers.end - numbers.start, rows);
+        resize(&mut self.resizer, self.layout, source, (width, count, place), &options)?;
         self.gathered += count;
         self.begun += count;
         Ok(())
@@ -238,14 +237,13 @@ impl Scaler {
         let width = self.geometry.target.0;
         let start = self.data.len();
         self.data.resize(start + self.gathered as usize * width as usize * self.layout.channels(), 0);
-        let source = ImageRef::new(self.geometry.source.0, self.gathered, &self.strip, self.pixel_type());
-        let target =
-            Image::from_slice_u8(width, self.gathered, &mut self.data[start..], pixel_type(self.layout));
-        let (source, mut target) = (source.map_err(failed)?, target.map_err(failed)?);
+        let place = &mut self.data[start..];
         let options = lanczos3().crop(0.0, 0.0, self.geometry.covered.0, f64::from(self.gathered));
-        self.resizer.resize(&source, &mut target, &options).map_err(failed)?;
+        let source = (self.geometry.source.0, self.gathered, self.strip.as_slice());
+        resize(&mut self.resizer, self.layout, source, (width, self.gathered, &mut *place), &options)?;
         if self.layout == Layout::Rgba {
-            self.alpha.divide_alpha_inplace(&mut target).map_err(failed)?;
+            let mut image = TypedImage::<U8x4>::from_buffer(width, self.gathered, place).map_err(failed)?;
+            self.alpha.divide_alpha_inplace_typed(&mut image).map_err(failed)?;
         }
         self.gathered = 0;
         Ok(())
@@ -255,12 +253,8 @@ impl Scaler {
     fn premultiply(&self, rows: &mut [u8]) -> Result<()> {
         let height = (rows.len() / self.row_bytes()) as u32;
         let mut image =
-            Image::from_slice_u8(self.geometry.source.0, height, rows, PixelType::U8x4).map_err(failed)?;
-        self.alpha.multiply_alpha_inplace(&mut image).map_err(failed)
-    }
-
-    fn pixel_type(&self) -> PixelType {
-        pixel_type(self.layout)
+            TypedImage::<U8x4>::from_buffer(self.geometry.source.0, height, rows).map_err(failed)?;
+        self.alpha.multiply_alpha_inplace_typed(&mut image).map_err(failed)
     }
 
     fn finish(self) -> Result<Pixels> {
@@ -272,12 +266,33 @@ impl Scaler {
     }
 }
 
-fn pixel_type(layout: Layout) -> PixelType {
+/// Scales one picture into another, each given as its width, its height and its bytes.
+///
+/// The library's own way from a value to a type of pixel would bring all thirteen of its types into the addon, two
+/// megabytes of them.
+fn resize(
+    resizer: &mut Resizer,
+    layout: Layout,
+    source: (u32, u32, &[u8]),
+    target: (u32, u32, &mut [u8]),
+    options: &ResizeOptions,
+) -> Result<()> {
     match layout {
-        Layout::Luma => PixelType::U8,
-        Layout::Rgb => PixelType::U8x3,
-        Layout::Rgba | Layout::Cmyk => PixelType::U8x4,
+        Layout::Luma => resize_typed::<U8>(resizer, source, target, options),
+        Layout::Rgb => resize_typed::<U8x3>(resizer, source, target, options),
+        Layout::Rgba | Layout::Cmyk => resize_typed::<U8x4>(resizer, source, target, options),
     }
+}
+
+fn resize_typed<P: PixelTrait>(
+    resizer: &mut Resizer,
+    (width, height, rows): (u32, u32, &[u8]),
+    (target_width, target_height, place): (u32, u32, &mut [u8]),
+    options: &ResizeOptions,
+) -> Result<()> {
+    let source = TypedImageRef::<P>::from_buffer(width, height, rows).map_err(failed)?;
+    let mut target = TypedImage::<P>::from_buffer(target_width, target_height, place).map_err(failed)?;
+    resizer.resize_typed(&source, &mut target, options).map_err(failed)
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {

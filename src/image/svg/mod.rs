@@ -12,6 +12,8 @@ mod cost;
 mod nested;
 mod references;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::roxmltree::{Document, ParsingOptions};
 use resvg::usvg::{ImageHrefResolver, Options, Tree};
@@ -67,7 +69,9 @@ pub fn render(input: &[u8], width: u32, height: u32, limits: &Limits, progress: 
     cost::of(&tree, width, height, transform)?;
     let mut canvas =
         Pixmap::new(width, height).ok_or_else(|| Error::Decode(format!("svg of {width}x{height} px")))?;
-    resvg::render(&tree, transform, &mut canvas.as_mut());
+    // The rasterizer reckons with coordinates near those of the canvas, and panics over some that are far from it.
+    let draw = AssertUnwindSafe(|| resvg::render(&tree, transform, &mut canvas.as_mut()));
+    catch_unwind(draw).map_err(|_| Error::Decode("svg: the drawing reaches too far".to_owned()))?;
     drop(tree);
     progress.check()?;
     Ok(Pixels { data: canvas.take_demultiplied(), width, height, layout: Layout::Rgba })

@@ -235,6 +235,102 @@ async fn headers_or_a_body_that_never_come_time_out() {
     }
 }
 
+/// Sends `part` again and again until the client has gone.
+fn dripping(head: &'static [u8], part: &'static [u8]) -> TestServer {
+    TestServer::start(move |_, stream| {
+        let mut sent = stream.write_all(head);
+        while sent.is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+            sent = stream.write_all(part);
+        }
+    })
+}
+
+#[tokio::test]
+async fn headers_or_a_body_that_come_byte_by_byte_time_out_as_a_whole() {
+    for (head, part) in [
+        (&b"HTTP/1.1 200 OK\r\nX-Slow: "[..], &b"a"[..]),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"a"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    ] {
+        let server = dripping(head, part);
+        let result = impatient().fetch(&server.url("/")).await;
+        assert!(matches!(result, Err(Error::UpstreamTimeout(_))), "{}: {result:?}", head.escape_ascii());
+    }
+}
+
+#[tokio::test]
+async fn headers_without_end_are_refused() {
+    for part in [&b"X-More: and more\r\n"[..], b"endless"] {
+        let server = TestServer::start(move |_, stream| {
+            let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\nX-First: ");
+            while sent.is_ok() {
+                sent = stream.write_all(part);
+            }
+        });
+        assert_answer(&remote().fetch(&server.url("/")).await, 500, "Internal Server Error");
+    }
+}
+
+#[tokio::test]
+async fn lengths_that_contradict_each_other_give_no_foreign_bytes() {
+    for head in [
+        "200 OK\r\nContent-Length: 5\r\nContent-Length: 6",
+        "200 OK\r\nContent-Length: -1",
+        "200 OK\r\nContent-Length: 18446744073709551616",
+        "200 OK\r\nContent-Length: 5x",
+        "200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3",
+    ] {
+        let server = TestServer::with(head, "image and more");
+        assert_answer(&remote().fetch(&server.url("/")).await, 500, "Internal Server Error");
+    }
+    // What comes after the announced end is neither part of this body nor of the next answer on the connection.
+    let server = TestServer::start(|_, stream| {
+        for body in ["first", "again"] {
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+            let rest = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+            let _ = stream.write_all(format!("{head}{body}{rest}").as_bytes());
+            let _ = io::Read::read(stream, &mut [0; 4_096]);
+        }
+    });
+    let remote = remote();
+    for _ in 0..2 {
+        assert_eq!(remote.fetch(&server.url("/")).await.unwrap().body, b"first"[..]);
+    }
+}
+
+#[tokio::test]
+async fn bombs_of_every_content_coding_stop_at_the_limit() {
+    let zeros = vec![0; 32 << 20];
+    let brotli = {
+        let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4_096, 5, 22);
+        encoder.write_all(&zeros).unwrap();
+        encoder.into_inner()
+    };
+    let mut deflate = flate2::write::ZlibEncoder::new(Vec::new(), Compression::best());
+    deflate.write_all(&zeros).unwrap();
+    for (coding, body) in [("gzip", gzip(&zeros)), ("br", brotli), ("deflate", deflate.finish().unwrap())] {
+        assert!(body.len() < 100_000, "{coding}: {}", body.len());
+        let options = RemoteOptions { maximum_response_body_bytes: 50_000, ..options() };
+        let server = TestServer::with(&format!("200 OK\r\nContent-Encoding: {coding}"), body);
+        assert_answer(&Remote::new(options).unwrap().fetch(&server.url("/")).await, 413, INVALID);
+    }
+}
+
+#[tokio::test]
+async fn a_chain_of_redirects_counts_over_several_servers() {
+    let image = TestServer::with("200 OK", "image");
+    let mut chain = vec![image];
+    for _ in 0..4 {
+        let next = chain.last().unwrap().url("/");
+        chain.push(TestServer::with(&format!("302 Found\r\nLocation: {next}\r\nContent-Length: 0"), ""));
+    }
+    assert_eq!(remote().fetch(&chain[3].url("/")).await.unwrap().body, b"image"[..]);
+    assert_answer(&remote().fetch(&chain[4].url("/")).await, 508, INVALID);
+    assert_eq!(chain[0].requests().len(), 1, "the image is asked for only once");
+}
+
 #[tokio::test]
 async fn cookies_are_neither_kept_nor_sent() {
     let server = TestServer::with("200 OK\r\nSet-Cookie: a=b", "bytes");

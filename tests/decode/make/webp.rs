@@ -49,3 +49,80 @@ pub fn chunk(name: &[u8], body: &[u8]) -> Vec<u8> {
 pub fn riff(body: &[u8]) -> Vec<u8> {
     [b"RIFF", &(body.len() as u32 + 4).to_le_bytes()[..], b"WEBP", body].concat()
 }
+
+/// Bits from the lowest of each byte on.
+#[derive(Default)]
+struct Bits {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Bits {
+    fn put(&mut self, value: u32, count: u32) {
+        for at in 0..count {
+            if self.count.is_multiple_of(8) {
+                self.bytes.push(0);
+            }
+            *self.bytes.last_mut().expect("there is one") |= ((value >> at & 1) as u8) << (self.count % 8);
+            self.count += 1;
+        }
+    }
+
+    /// A prefix code of one symbol.
+    fn put_single(&mut self, symbol: u8) {
+        self.put(0b101, 3);
+        self.put(symbol.into(), 8);
+    }
+
+    /// A prefix code of eleven symbols with 1, 2, … 9, 10 and 10 bits, which the decoder makes a table of 4 KiB for.
+    fn put_deep(&mut self) {
+        // A code of ten lengths, six of which get three bits, four get four; they are written in an order of their own.
+        self.put(0, 1);
+        self.put(10, 4);
+        for length in [17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10] {
+            self.put(
+                match length {
+                    1..=6 => 3,
+                    7..=10 => 4,
+                    _ => 0,
+                },
+                3,
+            );
+        }
+        // Eleven of them follow.
+        self.put(1, 1);
+        self.put(1, 3);
+        self.put(9, 4);
+        for length in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10] {
+            let (code, count): (u32, u32) = if length <= 6 { (length - 1, 3) } else { (length + 5, 4) };
+            // A code's first bit is its highest.
+            self.put(code.reverse_bits() >> (32 - count), count);
+        }
+    }
+}
+
+/// Lossless, 4×4 px, with `groups` groups of five codes, of which the picture uses none but the first and the last. Behind
+/// them it ends. As `alpha` it is the packed body of an alpha chunk.
+pub fn many_codes(groups: u16, alpha: bool) -> Vec<u8> {
+    let mut bits = Bits::default();
+    if alpha {
+        bits.put(1, 8);
+    } else {
+        bits.put(0x2f, 8);
+        bits.put(3, 14);
+        bits.put(3, 14);
+        bits.put(0, 4);
+    }
+    // No transform, no colour cache; groups for blocks of 4×4 px, named by one pixel's red and green.
+    bits.put(0b100, 3);
+    bits.put(0, 3);
+    bits.put(0, 1);
+    let [red, green] = (groups - 1).to_be_bytes();
+    for symbol in [green, red, 0, 0, 0] {
+        bits.put_single(symbol);
+    }
+    for _ in 0..u32::from(groups) * 5 {
+        bits.put_deep();
+    }
+    bits.bytes
+}

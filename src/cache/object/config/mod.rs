@@ -34,6 +34,8 @@ pub struct StoreOptions {
     pub account: Option<String>,
     /// Requests go out unsigned.
     pub anonymous: Option<bool>,
+    /// Bytes that one process may put there within an hour.
+    pub push_bytes_per_hour: Option<u64>,
     /// PEM of certificates to trust besides the system's: what Node brings (`tls.rootCertificates`).
     pub ca_certs_pem: Option<Vec<u8>>,
 }
@@ -43,6 +45,8 @@ pub struct StoreOptions {
 pub struct StoreConfig {
     pub(super) place: Place,
     pub(super) prefix: Path,
+    /// Bytes that one process may put there within an hour; `None`, the default of pushing.
+    pub(in crate::cache) push_bytes_per_hour: Option<u64>,
     /// As in the log: scheme, bucket, prefix.
     pub(super) name: String,
     pub(super) extra_ca_certs: Option<PathBuf>,
@@ -51,8 +55,8 @@ pub struct StoreConfig {
 
 impl StoreOptions {
     /// Names that [`StoreOptions::set`] knows.
-    pub const NAMES: [&str; 7] =
-        ["store", "prefix", "endpoint", "region", "pathStyle", "account", "anonymous"];
+    pub const NAMES: [&str; 8] =
+        ["store", "prefix", "endpoint", "region", "pathStyle", "account", "anonymous", "pushBytesPerHour"];
 
     /// Sets an option by its name.
     ///
@@ -68,6 +72,11 @@ impl StoreOptions {
             "pathStyle" => self.path_style = Some(flag(name, value)?),
             "account" => self.account = text,
             "anonymous" => self.anonymous = Some(flag(name, value)?),
+            "pushBytesPerHour" => {
+                let bytes =
+                    value.parse().map_err(|_| invalid(format!("{name}: set it to a number of bytes")))?;
+                self.push_bytes_per_hour = Some(bytes);
+            }
             // Cut, because what was meant as a value may stand in a name's place.
             _ => {
                 let name: String = name.chars().filter(|c| !c.is_control()).take(30).collect();
@@ -90,6 +99,7 @@ impl StoreOptions {
             path_style: self.path_style.or(other.path_style),
             account: self.account.or(other.account),
             anonymous: self.anonymous.or(other.anonymous),
+            push_bytes_per_hour: self.push_bytes_per_hour.or(other.push_bytes_per_hour),
             ca_certs_pem: self.ca_certs_pem.or(other.ca_certs_pem),
         }
     }
@@ -118,6 +128,7 @@ impl StoreConfig {
             name: format!("{place}/{prefix}").trim_end_matches('/').to_owned(),
             place,
             prefix,
+            push_bytes_per_hour: options.push_bytes_per_hour,
             extra_ca_certs: env.first(&["NODE_EXTRA_CA_CERTS"]).map(PathBuf::from),
             ca_certs_pem: options.ca_certs_pem,
         }))

@@ -206,7 +206,10 @@ fn an_unknown_setting_in_a_url_is_told_with_those_that_are_known() {
     assert!(options.set("bucket", "x").is_err());
     assert!(options.set("pathStyle", "perhaps").is_err());
     for name in StoreOptions::NAMES {
-        assert!(options.set(name, "true").is_ok(), "{name}");
+        assert!(options.set(name, "1").is_ok(), "{name}");
+    }
+    for value in ["", "-1", "4GiB", "1e9", "99999999999999999999"] {
+        assert!(options.set("pushBytesPerHour", value).is_err(), "{value}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The HTTP client under the stores of the network.
 
-mod names;
+pub(crate) mod names;
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use memchr::memmem;
 const BLANK: &[u8] = b"-";
 
 /// The page, with every name blanked that can't be one of ours. S3 and Google write `<Key>`, Azure `<Name>`.
-pub(super) fn blank_foreign(page: Bytes) -> Bytes {
+pub(crate) fn blank_foreign(page: Bytes) -> Bytes {
     let mut foreign: Vec<_> = [("<Key", "</Key>"), ("<Name", "</Name>")]
         .into_iter()
         .flat_map(|(from, to)| foreign_in(&page, from, to))

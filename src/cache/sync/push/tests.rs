@@ -227,3 +227,17 @@ async fn what_is_purged_here_is_removed_there_only_on_demand() {
         assert_eq!(scene.objects().await.len(), 1, "and it can come again");
     }
 }
+
+#[tokio::test]
+async fn no_more_bytes_go_into_the_bucket_in_an_hour_than_may() {
+    let scene = Scene::new();
+    let pusher = scene.pusher(PushOptions { hourly_bytes: 1_000, ..PushOptions::default() });
+    for n in 0..10_000 {
+        // Of 100 bytes each.
+        pusher.offer(&key(n), Arc::new(variant(n)));
+    }
+    assert!(pusher.flush(LONG).await);
+    assert_eq!(scene.objects().await.len(), 10);
+    let stats = pusher.stats();
+    assert_eq!((stats.pushed, stats.bytes, stats.given_up, stats.failed), (10, 1_000, 9_990, 0));
+}

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::future::ready;
 use std::mem::{replace, take};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Job, Outcome, Reach};
+use super::{Job, Outcome, Reach, lock};
 use crate::cache::file_name::FileName;
 use crate::cache::filesystem::Local;
 use crate::cache::object::{Bucket, LARGEST_OBJECT_BYTES, Listed};
@@ -32,6 +32,8 @@ pub(super) struct Wanted {
     pub(super) bytes: u64,
     /// A file that the bucket had before this one, and that the folder may have.
     pub(super) superseded: Option<FileName>,
+    /// From the manifest.
+    pub(super) is_hint: bool,
 }
 
 /// The manifest's variants and those of a listing, which begins at once and goes on beside the downloads.
@@ -47,6 +49,8 @@ pub(super) struct Source {
 struct Candidate {
     noted: Noted,
     superseded: Option<FileName>,
+    /// From the manifest.
+    is_hint: bool,
 }
 
 impl Source {
@@ -70,7 +74,7 @@ impl Source {
             Some((name, bytes)) if *name == candidate.noted.name && *bytes == candidate.noted.bytes => None,
             Some((name, _)) => {
                 candidate.superseded = Some(name.clone());
-                corrections.lock().unwrap_or_else(PoisonError::into_inner).push(candidate);
+                lock(&corrections).push(candidate);
                 None
             }
         };
@@ -81,7 +85,7 @@ impl Source {
         });
         let (job, at_end) = (Arc::clone(&self.job), Arc::clone(&self.job));
         let all = stream::iter(hints)
-            .map(|noted| Candidate { noted, superseded: None })
+            .map(|noted| Candidate { noted, superseded: None, is_hint: true })
             .chain(listed.filter_map(move |candidate| ready(is_new(candidate))))
             .inspect(move |_| {
                 job.counts.found.fetch_add(1, Ordering::Relaxed);
@@ -96,7 +100,12 @@ impl Source {
     /// What the listing had in the place of the manifest's: to be taken when the first are through, since of two
     /// files of a key the one that is written last stays.
     pub(super) fn corrections(&self) -> BoxStream<'static, Result<Wanted, Outcome>> {
-        let corrections = take(&mut *self.corrections.lock().unwrap_or_else(PoisonError::into_inner));
+        let corrections = take(&mut *lock(&self.corrections));
+        // Tried again, and counted by what comes of that: a variant counts once.
+        let failed_hints = take(&mut *lock(&self.job.failed_hints));
+        let again =
+            corrections.iter().filter(|candidate| failed_hints.contains(&candidate.noted.key)).count();
+        self.job.counts.failed.fetch_sub(again as u64, Ordering::Relaxed);
         self.lacking(stream::iter(corrections)).boxed()
     }
 
@@ -151,11 +160,25 @@ async fn list(bucket: Bucket, found: mpsc::Sender<Candidate>) -> Result<()> {
 fn candidate((listed, superseded): (Listed, Option<FileName>)) -> Candidate {
     let Listed { key, name, bytes, modified_at_ms } = listed;
     let secs = modified_at_ms / 1_000;
-    Candidate { noted: Noted { key, name, bytes, written_secs: secs, used_secs: secs }, superseded }
+    Candidate {
+        noted: Noted { key, name, bytes, written_secs: secs, used_secs: secs },
+        superseded,
+        is_hint: false,
+    }
 }
 
 fn compare(job: &Job, reach: Reach, candidate: Candidate) -> Option<Result<Wanted, Outcome>> {
-    let Candidate { noted, superseded } = candidate;
+    let hint = candidate.is_hint.then(|| candidate.noted.key.clone());
+    let compared = standing(job, reach, candidate);
+    if let (Some(key), Some(Err(_))) = (hint, &compared) {
+        lock(&job.failed_hints).insert(key);
+    }
+    compared
+}
+
+/// What is to be done about a variant, if anything is.
+fn standing(job: &Job, reach: Reach, candidate: Candidate) -> Option<Result<Wanted, Outcome>> {
+    let Candidate { noted, superseded, is_hint } = candidate;
     job.index.note(noted.clone());
     let Noted { key, name, bytes, .. } = noted;
     let local = match job.disk.compare(&key, &name, bytes, superseded.as_ref()) {
@@ -171,7 +194,13 @@ fn compare(job: &Job, reach: Reach, candidate: Candidate) -> Option<Result<Wante
         }
         Local::AsNew(_) => {}
         Local::Lacks => {
-            return (reach == Reach::Download).then_some(Ok(Wanted { key, name, bytes, superseded }));
+            return (reach == Reach::Download).then_some(Ok(Wanted {
+                key,
+                name,
+                bytes,
+                superseded,
+                is_hint,
+            }));
         }
         Local::Unfit => {
             return Some(Err(Outcome::Damaged(format!("{key}: its name or its body is too long"))));

@@ -195,6 +195,33 @@ async fn what_the_manifest_lacks_or_has_wrong_comes_from_the_listing() {
     assert!(scene.files(77).is_empty());
 }
 
+/// The manifest told of one length, the listing of another, and neither was the body's: three failures for two variants.
+#[tokio::test]
+async fn a_variant_that_fails_by_the_manifests_word_and_by_the_listings_counts_once() {
+    let scene = Scene::new();
+    // Half of what their names say they are.
+    for n in 0..2 {
+        scene.put_object(&format!("{}/{}", key(n), name(&variant(n))), b"half").await;
+    }
+    write_manifest(&scene, &[(0, variant(0))]).await;
+    let report = all(&scene).await;
+    assert_eq!(counts(&report), (0, 0, 2, 0));
+    assert!(report.failure.is_some());
+    scene.assert_sound();
+}
+
+#[tokio::test]
+async fn a_variant_that_the_manifest_has_wrong_and_the_listing_right_is_no_failure() {
+    let scene = Scene::new();
+    scene.put(&key(0), &variant(0)).await;
+    let mut noted = variant(0);
+    noted.body = b"another length".as_slice().into();
+    write_manifest(&scene, &[(0, noted)]).await;
+    let report = all(&scene).await;
+    assert_eq!(counts(&report), (1, 0, 0, 100));
+    assert_eq!((report.stopped, report.failure), (None, None));
+}
+
 #[tokio::test]
 async fn a_manifest_of_nonsense_does_no_harm() {
     let scene = Scene::with_variants(5).await;

@@ -13,6 +13,9 @@ const MAX_PROPERTIES: usize = 8192;
 /// Colour profiles of real devices stay under 4 MiB; a larger one is left out, the image shown without.
 const MAX_ICC_BYTES: usize = 4 << 20;
 
+/// AV1 counts operating points in five bits. The decoder refuses others too, and says so on standard error each time.
+const LAST_OPERATING_POINT: u8 = 31;
+
 /// Code points of ITU-T H.273 and the range flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cicp {
@@ -178,7 +181,10 @@ fn parse_property(kind: [u8; 4], body: &[u8]) -> Result<Property<'_>> {
             let kind = reader.rest();
             Property::Auxiliary(kind.split(|&byte| byte == 0).next().unwrap_or_default())
         }
-        b"a1op" => Property::OperatingPoint(reader.u8()?),
+        b"a1op" => match reader.u8()? {
+            point @ 0..=LAST_OPERATING_POINT => Property::OperatingPoint(point),
+            _ => return Err(damaged("an operating point that AV1 has not")),
+        },
         b"lsel" => Property::LayerSelection(reader.u16()?),
         b"av1C" | b"pixi" | b"pasp" | b"a1lx" | b"clli" | b"mdcv" | b"cclv" | b"amve" | b"udes" => {
             Property::Descriptive

@@ -1,18 +1,17 @@
 //! AVIF through one of two engines.
 //!
-//! libaom is the default wherever it was built in: measured against sharp it needs half the CPU time at
+//! libaom it is wherever it can be built: measured against sharp it needs half the CPU time at
 //! 1.01 (photographs) to 1.04 (graphics) of the bytes, where ravif takes 1.3 to 2 times the CPU at 1.2 to 1.4.
-//! ravif is what a build without cmake and a C compiler has.
+//! ravif is what a build without cmake and a C compiler has. No build has both: rav1e alone is three megabytes.
 
 #[cfg(feature = "libaom")]
 pub mod libaom;
+#[cfg(not(feature = "libaom"))]
 pub mod ravif;
 #[cfg(feature = "libaom")]
 mod yuv;
 
-#[cfg(not(feature = "libaom"))]
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::decode::Pixels;
 use crate::image::limits::Progress;
 
@@ -21,33 +20,26 @@ use crate::image::limits::Progress;
 pub enum AvifEngine {
     /// libaom, the reference encoder, in C; only in builds with the feature `libaom`.
     Libaom,
-    /// ravif over rav1e, in Rust.
+    /// ravif over rav1e, in Rust; only in builds without the feature `libaom`.
     Ravif,
 }
 
 impl AvifEngine {
-    /// The engines of this build, the default one first.
+    /// The engine of this build.
     #[must_use]
-    pub const fn available() -> &'static [Self] {
-        if cfg!(feature = "libaom") { &[Self::Libaom, Self::Ravif] } else { &[Self::Ravif] }
+    pub const fn of_build() -> Self {
+        if cfg!(feature = "libaom") { Self::Libaom } else { Self::Ravif }
     }
 
-    /// The engine that is used when none is named.
-    #[must_use]
-    pub const fn default_of_build() -> Self {
-        Self::available()[0]
-    }
-
-    #[cfg_attr(
-        feature = "libaom",
-        expect(clippy::unnecessary_wraps, reason = "only a build without libaom has an engine to refuse")
-    )]
     fn engine(self) -> Result<&'static dyn Engine> {
         match self {
             #[cfg(feature = "libaom")]
             Self::Libaom => Ok(&libaom::Libaom),
+            #[cfg(feature = "libaom")]
+            Self::Ravif => Err(Error::InvalidOption("this build has libaom and no ravif".into())),
             #[cfg(not(feature = "libaom"))]
-            Self::Libaom => Err(Error::InvalidOption("this build has no libaom".into())),
+            Self::Libaom => Err(Error::InvalidOption("this build has ravif and no libaom".into())),
+            #[cfg(not(feature = "libaom"))]
             Self::Ravif => Ok(&ravif::Ravif),
         }
     }
@@ -76,13 +68,13 @@ fn interpolate(quality: u8, levels: &Levels) -> f32 {
     start + (end - start) * (quality - from) / (to - from)
 }
 
-/// Name and version of the default engine, such as `libaom 3.14.1`.
+/// Name and version of this build's engine, such as `libaom 3.14.1`.
 #[must_use]
 pub fn engine_version() -> String {
-    AvifEngine::default_of_build().engine().map(Engine::version).unwrap_or_default()
+    AvifEngine::of_build().engine().map(Engine::version).unwrap_or_default()
 }
 
-/// Encodes with the engine asked for, or the default one.
+/// Encodes with the engine asked for, or this build's one.
 ///
 /// # Errors
 /// [`Error::InvalidOption`] when this build lacks the engine, [`Error::Encode`] when it fails,
@@ -93,5 +85,14 @@ pub(super) fn encode(
     engine: Option<AvifEngine>,
     progress: &Progress,
 ) -> Result<Vec<u8>> {
-    engine.unwrap_or(AvifEngine::default_of_build()).engine()?.encode(pixels, quality, progress)
+    engine.unwrap_or(AvifEngine::of_build()).engine()?.encode(pixels, quality, progress)
+}
+
+/// What encoding takes at its peak, the planes and the file included, bytes a pixel: measured and rounded up.
+pub(in crate::image) fn bytes_per_pixel() -> u64 {
+    #[cfg(feature = "libaom")]
+    if libaom::is_slim() {
+        return 26;
+    }
+    48
 }

@@ -250,6 +250,8 @@ impl Translator<'_> {
             // Before anything else it is no segment of its own, and only a star.
             let is_whole = match self.peek(0) {
                 None | Some('/' | '(' | ')' | '{') => true,
+                // Of the groups with a sign before them, this one alone is taken for a plain one.
+                Some('@') => self.opens_extglob(),
                 Some(',' | '}') => self.groups.iter().any(|group| group.close == Close::Brace),
                 Some(_) => false,
             };

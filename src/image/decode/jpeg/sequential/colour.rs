@@ -3,11 +3,8 @@
 use fearless_simd::prelude::*;
 use fearless_simd::{i16x8, i16x16, i32x8, u8x16};
 
-/// Bytes that a row of RGB is written beyond its end.
-pub(super) const SLACK: usize = 4;
-
-/// Pixels that are turned at once; rows have to be padded to them.
-pub(super) const STEP: usize = 16;
+use crate::image::decode::interleave::{self, level};
+pub(super) use crate::image::decode::interleave::{SLACK, STEP};
 
 /// A whole and a fraction of 16 bits, the whole such that the rest fits 16 bits with its sign.
 const fn split(factor: f64) -> (i16, i16) {
@@ -45,7 +42,7 @@ pub(super) fn to_rgb<S: Simd>(simd: S, [y, cb, cr]: [&[u8]; 3], pixels: usize, o
         let b = y + cb * BLUE.0 + products([blue_low, blue_high], [two; 2], blue, zero);
         let g = products([blue_low, blue_high], [red_low, red_high], green, half);
         let g = y + cb * GREEN_CB.0 + cr * GREEN_CR.0 + g;
-        store(simd, [level(r), level(g), level(b)], out);
+        interleave::rgb(simd, [level(r), level(g), level(b)], out);
     }
 }
 
@@ -75,29 +72,8 @@ fn products<S: Simd>(
     low.saturating_narrow((high.pairwise_dot_product(factors) + more) >> 16)
 }
 
-#[inline(always)]
-fn level<S: Simd>(wide: i16x16<S>) -> u8x16<S> {
-    let (low, high) = wide.max(0).min(255).split();
-    low.narrow(high).bitcast()
-}
-
-/// Writes pixels, and [`SLACK`] bytes more.
-#[inline(always)]
-fn store<S: Simd>(simd: S, [r, g, b]: [u8x16<S>; 3], out: &mut [u8]) {
-    // The three bytes of each of four pixels, side by side.
-    let dense = u8x16::from_slice(simd, &[0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 0, 0, 0, 0]);
-    let (rg_low, rg_high) = (r.zip_low(g).bitcast::<i16x8<S>>(), r.zip_high(g).bitcast::<i16x8<S>>());
-    let (b_low, b_high) = (b.zip_low(b).bitcast::<i16x8<S>>(), b.zip_high(b).bitcast::<i16x8<S>>());
-    let quads =
-        [rg_low.zip_low(b_low), rg_low.zip_high(b_low), rg_high.zip_low(b_high), rg_high.zip_high(b_high)];
-    for (index, quad) in quads.into_iter().enumerate() {
-        let bytes = quad.bitcast::<u8x16<S>>().swizzle_dyn(dense);
-        bytes.store_slice(&mut out[index * 12..index * 12 + 16]);
-    }
-}
-
 /// Planes of red, green and blue to pixels.
-pub(super) fn interleave([r, g, b]: [&[u8]; 3], pixels: usize, out: &mut [u8]) {
+pub(super) fn as_it_is([r, g, b]: [&[u8]; 3], pixels: usize, out: &mut [u8]) {
     for (((out, &r), &g), &b) in out.as_chunks_mut::<3>().0.iter_mut().zip(r).zip(g).zip(b).take(pixels) {
         *out = [r, g, b];
     }
@@ -152,9 +128,9 @@ mod tests {
     }
 
     #[test]
-    fn planes_of_rgb_are_interleaved() {
+    fn planes_of_rgb_become_pixels() {
         let mut out = [9; 9];
-        interleave([&[1, 2, 3], &[4, 5, 6], &[7, 8, 0]], 2, &mut out);
+        as_it_is([&[1, 2, 3], &[4, 5, 6], &[7, 8, 0]], 2, &mut out);
         assert_eq!(out, [1, 4, 7, 2, 5, 8, 9, 9, 9]);
     }
 }

@@ -3,7 +3,8 @@
 use super::super::markers::Selected;
 use super::blocks::Order;
 use super::plan::Geometry;
-use super::{colour, idct, upsample};
+use super::{colour, idct};
+use crate::image::decode::upsample;
 
 /// A component and its samples in a row of MCUs.
 pub(super) struct Component {

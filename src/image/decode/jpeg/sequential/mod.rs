@@ -18,7 +18,6 @@ mod idct;
 mod plan;
 #[cfg(test)]
 mod tests;
-mod upsample;
 
 use fearless_simd::{Level, Simd, dispatch};
 use jpeg_decoder::ColorTransform;
@@ -217,7 +216,7 @@ impl<'a> Sequential<'a> {
                 if self.meaning == Meaning::YCbCr {
                     colour::to_rgb(simd, planes, width, out);
                 } else {
-                    colour::interleave(planes, width, out);
+                    colour::as_it_is(planes, width, out);
                 }
             }
             [gray, ..] => out[..width].copy_from_slice(&gray.line(y, first)[..width]),

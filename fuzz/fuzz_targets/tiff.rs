@@ -1,0 +1,2 @@
+#![no_main]
+unsharp_fuzz::libfuzzer!("tiff");
