@@ -1,7 +1,7 @@
 // The platforms that there are packages for, as package.json lists them for napi-rs.
 import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import path from 'node:path'
-import { parseTriple } from '@napi-rs/cli'
 import { root } from './shell.mjs'
 
 export const readJson = (file) => JSON.parse(readFileSync(path.join(root, file), 'utf8'))
@@ -17,6 +17,8 @@ export const featuresOf = (platform) => FEATURES[platform] ?? ['asm', 'libaom']
 
 /** @returns {Map<string, { triple: string, os: string, cpu: string }>} by name, such as `linux-x64-gnu` */
 export function platforms() {
+  // Not at the top: a fresh clone installs its modules by a script that names this file.
+  const { parseTriple } = createRequire(import.meta.url)('@napi-rs/cli')
   return new Map(
     readJson('package.json').napi.targets.map((triple) => {
       const { platformArchABI, platform, arch } = parseTriple(triple)
