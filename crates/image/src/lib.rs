@@ -1,7 +1,7 @@
 //! unsharp's work on pixels, and the error that all of it shares.
 //!
-//! A crate of its own because cargo sets the optimisation by crate: this code is compiled for speed, all else of
-//! unsharp for size. Nobody but the crate `unsharp` uses it, which shows its modules as its own.
+//! A crate of its own because cargo sets the optimisation by crate, and so that a change elsewhere compiles none of it
+//! again. Nobody but the crate `unsharp` uses it, which shows its modules as its own.
 
 #[path = "../../../src/error.rs"]
 pub mod error;
