@@ -69,7 +69,7 @@ pub fn optimize(data: &[u8]) {
         match made {
             Ok(made) => {
                 assert!(made.width > 0 && made.height > 0);
-                let found = format::detect(&made.data).and_then(|found| found.output());
+                let found = format::detect(&made.data).and_then(unsharp::image::Format::output);
                 assert_eq!(found, Some(made.format), "what comes out is what it says");
             }
             Err(Error::Encode(why)) => panic!("pixels of ours were refused: {why}"),

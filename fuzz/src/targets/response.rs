@@ -10,7 +10,7 @@ use unsharp::response::{self, Answer, CacheStatus, Conditionals, Variant};
 
 static CONFIG: LazyLock<Config> = LazyLock::new(Config::default);
 
-/// Lines: the source, the ETag, the extension, the client's If-None-Match, Cache-Control and Accept-Encoding, and the
+/// Lines: the source, the `ETag`, the extension, the client's If-None-Match, Cache-Control and Accept-Encoding, and the
 /// upstream's Cache-Control.
 pub fn response(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
