@@ -33,7 +33,7 @@ async function start(t, upstream, options, images) {
     server.closeAllConnections()
     server.close()
     await handler.close()
-    rmSync(folder, { recursive: true, force: true })
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
   })
   const image = (url, query) =>
     send({ port: server.address().port, path: imagePath({ url, ...query }), headers: { accept: WEBP } })

@@ -25,8 +25,21 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
     svg: { type: 'string' },
     qualities: { type: 'string', default: '10,25,40,50,60,75,85,95' },
+    help: { type: 'boolean', default: false },
   },
 })
+if (options.help) {
+  console.log(`Usage: npm run bench:quality [-- OPTIONS]
+
+  --images DIR        besides the pictures that are drawn
+  --width PX          default 828
+  --formats a,b       default avif,webp,jpeg
+  --qualities N,N     default 10,25,40,50,60,75,85,95
+  --rounds N          default 1
+  --unsharp FILE      another build's index.js
+  --json FILE, --svg FILE`)
+  process.exit(0)
+}
 const width = Number(options.width)
 const asked = options.qualities.split(',').map(Number)
 // Settings between those that are asked for, so that no step is too long to go straight over it.
