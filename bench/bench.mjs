@@ -11,6 +11,8 @@ const BENCHMARKS = {
   start: 'the time of require, and what is installed',
   steps: 'decode, resize and encode, each on its own (criterion)',
   store: 'what a bucket costs and saves',
+  soon: "the first answer with avifSoon against sharp's AVIF",
+  bombs: 'files made to cost as much as they can: time, memory, and the next request',
   service: 'the service against next start with sharp',
   publish: 'all that the README and docs/PERFORMANCE.md quote, into bench/results',
 }
