@@ -21,7 +21,7 @@ use fastrand::Rng;
 use unsharp_fuzz::{TARGETS, Target, mutate};
 
 /// An input that takes longer than this is a hang: far more than the largest one needs, far less than anyone waits.
-const HANG: Duration = Duration::from_mins(1);
+const HANG: Duration = Duration::from_secs(60);
 
 /// New inputs are mutated in turn: a mutation of a mutation gets further.
 const DEPTH: usize = 4;
@@ -111,10 +111,13 @@ fn home() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Since when an input runs, and which.
+type Running = (Instant, Vec<u8>);
+
 /// Runs inputs, watched by a thread that ends the process when one of them hangs.
 struct Runner {
     target: &'static Target,
-    now: Arc<Mutex<Option<(Instant, Vec<u8>)>>>,
+    now: Arc<Mutex<Option<Running>>>,
     started: Instant,
     runs: u64,
     slowest: Duration,
@@ -123,7 +126,7 @@ struct Runner {
 
 impl Runner {
     fn new(target: &'static Target) -> Self {
-        let now: Arc<Mutex<Option<(Instant, Vec<u8>)>>> = Arc::default();
+        let now: Arc<Mutex<Option<Running>>> = Arc::default();
         let watched = Arc::downgrade(&now);
         thread::spawn(move || {
             while let Some(now) = watched.upgrade() {
