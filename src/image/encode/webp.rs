@@ -1,7 +1,7 @@
 //! WebP by libwebp.
 //!
-//! Quality is handed on as it is, like sharp does. What method 2 costs and gives against method 4, which is
-//! sharp's, over 18 pictures of 640 and 1080 px:
+//! What method 2 costs and gives against method 4, which is sharp's, at the same quality, over 18 pictures of 640 and
+//! 1080 px:
 //!
 //! | quality | CPU | bytes | at equal SSIMULACRA2 (worst) | at equal Butteraugli |
 //! | --- | --- | --- | --- | --- |
@@ -19,6 +19,7 @@ use std::ffi::c_int;
 
 use libwebp_sys as ffi;
 
+use super::avif::{Levels, interpolate};
 use crate::error::{Error, Result};
 use crate::image::decode::{Layout, Pixels};
 use crate::image::limits::Progress;
@@ -31,6 +32,20 @@ const FAST_UP_TO: u8 = 85;
 /// Butteraugli, and by SSIMULACRA2 1 % at quality 85 and nothing at 75.
 const FAST: (c_int, c_int) = (2, 75);
 
+/// Next's qualities, and the qualities that [`FAST`] is told there. At the same number it scores up to 2.4 points more
+/// than sharp by SSIMULACRA2, and the same by Butteraugli, for up to 9 % more bytes (mean of seven pictures at 640 px). A
+/// little less splits the difference between the two metrics.
+const FAST_QUALITIES: &Levels = &[
+    (1.0, 1.0),
+    (10.0, 9.3),
+    (25.0, 23.4),
+    (40.0, 38.4),
+    (50.0, 48.5),
+    (60.0, 59.2),
+    (75.0, 74.5),
+    (85.0, 85.0),
+];
+
 /// Encodes a lossy WebP; alpha, where there is any, is lossless. Dimensions are at most 16 383 px.
 ///
 /// # Errors
@@ -40,6 +55,7 @@ pub(super) fn encode(pixels: Pixels, quality: u8, progress: &Progress) -> Result
         config.quality = f32::from(quality);
         if quality <= FAST_UP_TO {
             (config.method, config.filter_strength) = FAST;
+            config.quality = interpolate(quality, FAST_QUALITIES);
         }
         config.alpha_quality = 100;
         config.thread_level = 0;

@@ -58,10 +58,10 @@ trait Engine {
 /// Next's qualities, rising from 1 to 100, and what an engine must be told to score what sharp scores there:
 /// medians of six photographs and three graphics by SSIMULACRA2. sharp's `avif()` was called as Next calls it,
 /// with quality `max(round(q * 50 / 80), 1)` and effort 3.
-type Levels = [(f32, f32)];
+pub(super) type Levels = [(f32, f32)];
 
 /// The value for `quality`, on the straight line between the two entries around it.
-fn interpolate(quality: u8, levels: &Levels) -> f32 {
+pub(super) fn interpolate(quality: u8, levels: &Levels) -> f32 {
     let quality = f32::from(quality);
     let above = levels.partition_point(|&(q, _)| q < quality).clamp(1, levels.len() - 1);
     let ((from, start), (to, end)) = (levels[above - 1], levels[above]);
