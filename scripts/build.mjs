@@ -48,16 +48,18 @@ export async function buildAddon(profile, platform) {
     'build',
     '--platform',
     '--no-js',
+    '--package',
+    'unsharp-addon',
     ...args,
   ]
   // Cargo's folder for the profile dev is called debug, which napi knows only when it is not named.
   const chosen = profile === 'dev' ? [] : ['--profile', profile]
-  const cargo = [...chosen, '--no-default-features', '--features', ['binding', ...features].join(',')]
+  const cargo = [...chosen, '--no-default-features', '--features', features.join(',')]
   run([...napi, ...cargo], { env: { ...env, ...own } })
 }
 
 function thisMachine() {
-  return { args: ['--dts', 'native.d.cts'], env: {} }
+  return { args: ['--output-dir', '.', '--dts', 'native.d.cts'], env: {} }
 }
 
 /** @param {string} platform */

@@ -13,7 +13,7 @@ await buildAddon('dev')
 const denyFolder = installCargoTool('cargo-deny', '0.20.2')
 const denyEnv = denyFolder ? { PATH: `${process.env.PATH}:${denyFolder}` } : {}
 
-const clippy = ['cargo', 'clippy', '--workspace', '--all-targets', '--no-default-features']
+const clippy = ['cargo', 'clippy', '--all-targets', '--no-default-features']
 /** The crate that scores the benchmark's pictures, a workspace of its own. */
 const scorer = ['--manifest-path', 'bench/quality/Cargo.toml']
 /** The fuzz targets, another one. */
@@ -23,7 +23,10 @@ const checks = {
   'format of the scorer': [['cargo', 'fmt', '--check', ...scorer]],
   'format of the fuzz targets': [['cargo', 'fmt', '--check', ...targets]],
   'clippy, core tier': [[...clippy, '--', '-D', 'warnings'], env],
-  'clippy, everything': [[...clippy, '--features', ['binding', ...features].join(','), '--', '-D', 'warnings'], env],
+  'clippy, everything': [
+    [...clippy, '--workspace', '--features', ['binding', ...features].join(','), '--', '-D', 'warnings'],
+    env,
+  ],
   'clippy, scorer': [['cargo', 'clippy', '--all-targets', '--locked', ...scorer, '--', '-D', 'warnings'], env],
   'clippy, fuzz targets': [
     [

@@ -24,8 +24,8 @@ const servers = { ...addresses, ...serverVariables() }
 
 if (only !== 'node') {
   const { env, features } = await toolchain()
-  run(['cargo', 'test', '--workspace', '--no-default-features'], { env })
-  run(['cargo', 'test', '--workspace', '--no-default-features', '--features', ['server', ...features].join(',')], {
+  run(['cargo', 'test', '--no-default-features'], { env })
+  run(['cargo', 'test', '--no-default-features', '--features', ['server', ...features].join(',')], {
     env: { ...env, ...servers },
   })
   run(['cargo', 'test', '--locked', '--manifest-path', 'bench/quality/Cargo.toml'], { env })

@@ -1,0 +1,6 @@
+//! unsharp as a Node addon. All of it is in the crate `unsharp`.
+//!
+//! The crate that is linked last decides by its own optimisation what the linker's optimiser does with every crate, so
+//! this one is compiled for speed. `unsharp` is compiled for size: were it the last one, no codec would be vectorised.
+
+extern crate unsharp as _;
