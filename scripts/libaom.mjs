@@ -188,7 +188,8 @@ async function build(tarball, prefix, log, compiler) {
     const ninja = (await works('ninja', ['--version'])) ? ['-G', 'Ninja'] : []
     const [work, staged] = [join(scratch, 'build'), join(scratch, 'installed')]
     log(`libaom: building ${tarball} with ${jobs} jobs, once`)
-    await run('cmake', ['-S', top, '-B', work, ...ninja, `-DCMAKE_INSTALL_PREFIX=${prefix}`, ...CMAKE_OPTIONS], { env })
+    const options = [`-DCMAKE_INSTALL_PREFIX=${prefix}`, ...(await cmakeOptions(compiler))]
+    await run('cmake', ['-S', top, '-B', work, ...ninja, ...options], { env })
     await run('cmake', ['--build', work, '--parallel', jobs])
     await run('cmake', ['--install', work], { env: { ...process.env, DESTDIR: staged } })
     await rename(join(staged, prefix), prefix).catch((error) => {
@@ -220,7 +221,19 @@ async function patch(source, log) {
 async function recipe(compiler = {}) {
   const hash = createHash('sha256').update(await readFile(PATCH))
   for (const file of Object.values(compiler)) hash.update(await readFile(file))
-  return hash.update(CMAKE_OPTIONS.join(' ')).digest('hex').slice(0, 8)
+  const options = await cmakeOptions(compiler)
+  return hash.update(options.join(' ')).digest('hex').slice(0, 8)
+}
+
+/**
+ * clang's code is faster at -O2 than gcc's at -O3, which is cmake's choice, and a quarter smaller than its own there.
+ * gcc's is a quarter smaller as well, but 6 % slower.
+ *
+ * @param {Compiler} [compiler]
+ */
+async function cmakeOptions(compiler) {
+  const version = await run(compiler?.CC ?? process.env.CC ?? 'cc', ['--version']).catch(() => '')
+  return version.includes('clang') ? [...CMAKE_OPTIONS, '-DCMAKE_C_FLAGS_RELEASE=-O2 -DNDEBUG'] : CMAKE_OPTIONS
 }
 
 /**
