@@ -4,6 +4,7 @@
 //! beside it keeps its latency. A job first reads the header, then waits until the memory that it will take
 //! fits the budget, then runs.
 
+pub mod heap;
 #[cfg(target_os = "linux")]
 mod placement;
 

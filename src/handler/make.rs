@@ -15,7 +15,7 @@ use crate::image::{EncodeOptions, Format, Options, OutputFormat, SharpRules, for
 use crate::negotiate;
 use crate::request::ImageRequest;
 use crate::response;
-use crate::runtime::Outcome;
+use crate::runtime::{Outcome, heap};
 use crate::upstream::{Upstream, local};
 
 /// What a variant is made for.
@@ -177,6 +177,10 @@ impl Handler {
             Ok(Outcome::Optimized(made)) => {
                 self.counters.optimized.add(1);
                 self.counters.optimized_bytes.add(made.data.len() as u64);
+                if heap::is_due() {
+                    // Nobody waits for it.
+                    drop(tokio::task::spawn_blocking(heap::give_back));
+                }
                 self.report_optimized(asked, &body, &steps, &made);
                 let (body, extension) = if request.is_blur {
                     (blur::placeholder(&made).into(), "svg")
