@@ -141,7 +141,7 @@ fn parse(accept: &str) -> Option<Vec<Range>> {
     let mut ranges = Vec::new();
     for part in split_unquoted(header, ',') {
         let mut fields = split_unquoted(part, ';').into_iter();
-        let token = without_blanks('\0', fields.next().unwrap_or_default()).to_lowercase();
+        let token = plain(fields.next().unwrap_or_default()).to_lowercase();
         if !is_media_range(&token) {
             continue;
         }
@@ -149,7 +149,7 @@ fn parse(accept: &str) -> Option<Vec<Range>> {
         let mut q = None;
         for field in fields {
             let [name, value] = split_unquoted(field, '=')[..] else { return None };
-            let (name, value) = (without_blanks('\0', name), without_blanks('=', value));
+            let (name, value) = (plain(name), value_of(value));
             if value.is_empty() {
                 return None;
             }
@@ -175,7 +175,7 @@ fn parse(accept: &str) -> Option<Vec<Range>> {
 /// Splits at `separator`, but not between `="` and `"`. Blanks stay: one before the quote makes it none.
 fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
     let (mut parts, mut from) = (Vec::new(), 0);
-    for (at, letter) in unquoted('\0', text) {
+    for (at, letter) in unquoted(text) {
         if letter == separator {
             parts.push(&text[from..at]);
             from = at + letter.len_utf8();
@@ -185,23 +185,26 @@ fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
     parts
 }
 
-/// Leaves spaces and tabs out, except between quotes. `previous` stands before the text.
-fn without_blanks(previous: char, text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut from = 0;
-    for (at, letter) in unquoted(previous, text) {
-        if matches!(letter, ' ' | '\t') {
-            kept.push_str(&text[from..at]);
-            from = at + 1;
-        }
-    }
-    kept + &text[from..]
+/// Leaves out spaces and tabs, and what stands between quotes.
+fn plain(text: &str) -> String {
+    unquoted(text).map(|(_, letter)| letter).filter(|letter| !matches!(letter, ' ' | '\t')).collect()
 }
 
-/// The letters that are not in quotes, and where they are. Quotes begin with `="`, of which the first may be the letter
-/// before the text, and need an end.
-fn unquoted(mut previous: char, text: &str) -> impl Iterator<Item = (usize, char)> {
-    let mut quoted_until = 0;
+/// The value behind a `=`: a quotation as it is, anything else without blanks. What only begins like a quotation is one to
+/// Next's parser, and it writes down that it knows none such.
+fn value_of(text: &str) -> String {
+    let quotation = text.strip_prefix('"').and_then(|inner| inner.split_once('"'));
+    match quotation {
+        Some((quoted, rest)) if plain(rest).is_empty() => format!("\"{quoted}\""),
+        _ => Some(plain(text))
+            .filter(|value| !value.starts_with('"'))
+            .unwrap_or_else(|| "\"undefined\"".into()),
+    }
+}
+
+/// The letters that are not in quotes, and where they are. Quotes begin with `="` and need an end.
+fn unquoted(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let (mut previous, mut quoted_until) = ('\0', 0);
     text.char_indices().filter(move |&(at, letter)| {
         let before = std::mem::replace(&mut previous, letter);
         let is_quoted = at < quoted_until;
@@ -310,6 +313,10 @@ mod tests {
             ("image/webp;level= \"a\"", Some("")),
             ("image/webp;level=\"a;b", None),
             ("image/webp ; level=\"a b\" ; q=0", Some("")),
+            ("image/webp;level=\"\ta;b\"", Some("image/webp;level=\"\ta;b\"")),
+            ("image/webp;level=\"a\"b", Some("")),
+            ("image/webp;level=\"1", Some("")),
+            ("im*=\"e/* ;q=.5;level=\"a;b\", image/webp", Some("image/webp")),
             (" , image/webp", Some("image/webp")),
         ] {
             assert_eq!(negotiate(Some(accept), &webp).as_deref(), expected, "{accept:?}");
