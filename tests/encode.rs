@@ -281,6 +281,8 @@ fn jpeg_of_gray_has_one_component_and_of_color_subsampled_chroma() {
     let plain = EncodeOptions { mozjpeg: false, ..EncodeOptions::default() };
     let plain = encode(picture(64, 64, Layout::Rgb), OutputFormat::Jpeg, &plain, &Progress::unbounded());
     assert_eq!(sof(&plain.expect("JPEG")), (0xc0, 3, 0x22), "baseline");
+    let large = Pixels { data: vec![90; 3000 * 3001], width: 3000, height: 3001, layout: Layout::Luma };
+    assert_eq!(sof(&encode_at(&large, OutputFormat::Jpeg, 75)).0, 0xc0, "without the slow passes");
 }
 
 #[test]

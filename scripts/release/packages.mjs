@@ -9,8 +9,11 @@ import { attempt, local, stop } from '../shell.mjs'
 import { manifestOf } from './registry.mjs'
 import { tarballsIn } from './ways.mjs'
 
-/** The most that a package may take once it is unpacked. */
-const BUDGET_BYTES = 14_000_000
+/**
+ * The most that a package may take once it is unpacked: what the largest one has, rounded up, so that none grows
+ * unnoticed. What is in it stands in docs/PERFORMANCE.md.
+ */
+const BUDGET_BYTES = 21_000_000
 
 /** What npm runs of a package while it installs it. */
 const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'prepare', 'preprepare', 'postprepare']

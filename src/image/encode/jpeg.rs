@@ -17,8 +17,14 @@ use crate::image::limits::Progress;
 /// Rows handed to the encoder between two looks at `progress`.
 const ROWS: usize = 64;
 
+/// More pixels than this are written without trellis quantisation, during which mozjpeg can't be stopped: of noise at
+/// quality 100 it takes nearly a second of CPU a megapixel. The widest picture of Next's default sizes, at 16:9, has 8.3
+/// million.
+const MOST_PIXELS_WITH_TRELLIS: u64 = 9_000_000;
+
 /// Encodes a JPEG: one component for gray pixels, else three; transparency becomes black.
-/// `trellis` false writes a baseline file with the standard tables.
+/// `trellis` false writes a baseline file with the standard tables; so does a picture of more than
+/// [`MOST_PIXELS_WITH_TRELLIS`].
 ///
 /// # Errors
 /// [`Error::Encode`] when mozjpeg fails, [`Error::Aborted`] or [`Error::Timeout`] from `progress`.
@@ -30,6 +36,7 @@ pub(super) fn encode(pixels: Pixels, quality: u8, trellis: bool, progress: &Prog
 
 fn compress(pixels: Pixels, quality: u8, trellis: bool, progress: &Progress) -> Result<Vec<u8>> {
     let color = if pixels.layout == Layout::Luma { ColorSpace::JCS_GRAYSCALE } else { ColorSpace::JCS_RGB };
+    let trellis = trellis && u64::from(pixels.width) * u64::from(pixels.height) <= MOST_PIXELS_WITH_TRELLIS;
     let mut compress = Compress::new(color);
     compress.set_size(pixels.width as usize, pixels.height as usize);
     if !trellis {

@@ -11,7 +11,7 @@
 //! Memory is 22 bytes a pixel at its peak: 6 the coefficients, 8 the copy of the source and what is decoded of it,
 //! 3 our own planes. A library without `scripts/libaom.patch` takes up to 37.
 
-use std::ffi::{CStr, CString, c_int};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
@@ -94,6 +94,9 @@ const ALPHA_LEVELS: &Levels =
 /// pictures to come, the first with a copy of this one.
 const STILL: &[Setting] = &[(c"enable-tpl-model", c"0"), (c"enable-global-motion", c"0")];
 
+/// The control that `scripts/libaom.patch` adds.
+const SET_STOP_CALLBACK: c_int = 10_000;
+
 /// libaom's speed for color and for alpha, 0 (slow) to 9. Alpha is flat; it gains nothing from more.
 const COLOR_SPEED: &CStr = c"6";
 const ALPHA_SPEED: &CStr = c"7";
@@ -129,11 +132,11 @@ impl Engine for Libaom {
         // libaom takes many times as much.
         drop(pixels);
 
-        let color = encode_planes(&planes, settings, COLOR_SPEED, color_level)?;
+        let color = encode_planes(&planes, settings, COLOR_SPEED, color_level, progress)?;
         drop(planes);
         progress.check()?;
         let alpha = alpha
-            .map(|planes| encode_planes(&planes, ALPHA, ALPHA_SPEED, level(quality, ALPHA_LEVELS)))
+            .map(|planes| encode_planes(&planes, ALPHA, ALPHA_SPEED, level(quality, ALPHA_LEVELS), progress))
             .transpose()?;
         progress.check()?;
 
@@ -183,7 +186,16 @@ impl Planes {
 }
 
 /// One still picture as AV1 data.
-fn encode_planes(planes: &Planes, settings: &[Setting], speed: &CStr, level: u8) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// [`Error::Encode`] from libaom; whatever `progress` says between two rows of blocks, where the library can stop.
+fn encode_planes(
+    planes: &Planes,
+    settings: &[Setting],
+    speed: &CStr,
+    level: u8,
+    progress: &Progress,
+) -> Result<Vec<u8>> {
     let mut encoder = Encoder::new(planes)?;
     for (name, value) in settings.iter().chain(STILL) {
         encoder.set(name, value)?;
@@ -195,17 +207,27 @@ fn encode_planes(planes: &Planes, settings: &[Setting], speed: &CStr, level: u8)
     encoder.control(ffi::AV1E_SET_MATRIX_COEFFICIENTS, MATRIX)?;
     // 1 is full range.
     encoder.control(ffi::AV1E_SET_COLOR_RANGE, 1)?;
-    encoder.encode(planes)
+    encoder.stop_with(progress);
+    let encoded = encoder.encode(planes);
+    progress.check()?;
+    encoded
+}
+
+/// Called by libaom: whether to stop.
+extern "C" fn is_over(progress: *const c_void) -> c_int {
+    // SAFETY: `Encoder::stop_with` hands libaom the address of a `Progress` that outlives the encoder.
+    let progress = unsafe { &*progress.cast::<Progress>() };
+    c_int::from(progress.check().is_err())
 }
 
 /// libaom's context, destroyed on every way out.
-struct Encoder {
+struct Encoder<'a> {
     context: ffi::aom_codec_ctx_t,
-    /// The context is used by one thread at a time.
-    not_sync: PhantomData<*mut ()>,
+    /// What it may look at while it works. It is used by one thread at a time.
+    progress: PhantomData<(&'a Progress, *mut ())>,
 }
 
-impl Encoder {
+impl<'a> Encoder<'a> {
     fn new(planes: &Planes) -> Result<Self> {
         // SAFETY: takes nothing and returns the address of a static.
         let interface = unsafe { ffi::aom_codec_av1_cx() };
@@ -242,7 +264,7 @@ impl Encoder {
         };
         check(status, "start")?;
         // SAFETY: initialised by the call that has just succeeded.
-        Ok(Self { context: unsafe { context.assume_init() }, not_sync: PhantomData })
+        Ok(Self { context: unsafe { context.assume_init() }, progress: PhantomData })
     }
 
     fn set(&mut self, name: &CStr, value: &CStr) -> Result<()> {
@@ -256,6 +278,18 @@ impl Encoder {
         // SAFETY: the context is alive, and every control used here takes one C int.
         let status = unsafe { ffi::aom_codec_control(&raw mut self.context, id.cast_signed(), value) };
         check(status, &format!("control {id}"))
+    }
+
+    /// Makes libaom end with an error once `progress` says so. Says whether it can, which is what `scripts/libaom.patch`
+    /// adds to it.
+    fn stop_with(&mut self, progress: &'a Progress) -> bool {
+        let callback: extern "C" fn(*const c_void) -> c_int = is_over;
+        let data: *const c_void = std::ptr::from_ref(progress).cast();
+        // SAFETY: the context is alive. A library that knows this control takes a function and what to call it with,
+        // which lives for as long as the context may; any other finds the number unknown and leaves the rest alone.
+        let status =
+            unsafe { ffi::aom_codec_control(&raw mut self.context, SET_STOP_CALLBACK, callback, data) };
+        status == ffi::AOM_CODEC_OK
     }
 
     fn encode(&mut self, planes: &Planes) -> Result<Vec<u8>> {
@@ -317,7 +351,7 @@ impl Encoder {
     }
 }
 
-impl Drop for Encoder {
+impl Drop for Encoder<'_> {
     fn drop(&mut self) {
         // SAFETY: initialised in `new`, and destroyed only here.
         unsafe { ffi::aom_codec_destroy(&raw mut self.context) };
@@ -331,4 +365,22 @@ fn check(status: ffi::aom_codec_err_t, what: &str) -> Result<()> {
     // SAFETY: returns a static string for every status.
     let text = unsafe { CStr::from_ptr(ffi::aom_codec_err_to_string(status)) };
     Err(Error::Encode(format!("libaom, {what}: {}", text.to_string_lossy())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::image::limits::Limits;
+
+    #[test]
+    fn a_library_that_can_stop_does_so_before_the_next_row() {
+        let over = Progress::start(&Limits::default(), Arc::new(AtomicBool::new(true)));
+        let planes = Planes::gray((0..=u8::MAX).cycle().take(64 * 512), 64, 512);
+        let mut encoder = Encoder::new(&planes).unwrap();
+        let can_stop = encoder.stop_with(&over);
+        assert_eq!(encoder.encode(&planes).is_err(), can_stop);
+    }
 }
