@@ -2,23 +2,24 @@
 //
 //   npm run fuzz -- TARGET|all SECONDS            libFuzzer with AddressSanitizer; `all` shares the seconds out
 //   npm run fuzz -- replay [SECONDS [TARGET…]]    the kept inputs and mutations of them, without libFuzzer; what CI runs
+//   npm run fuzz -- coverage [SECONDS [TARGET…]]  the same, and how much of our own code that has run
 //   npm run fuzz -- minimise [TARGET…]            makes fuzz/corpus/ anew from what has been found, and the seeds
 //   npm run fuzz -- differential pattern|accept|pixels [COUNT [SEED]]     against Next's and sharp's own answers
 //
 // Everything is built with the stable compiler: its AddressSanitizer and coverage need a switch, not another toolchain.
 // SANITIZER=none leaves AddressSanitizer out, which is twice as fast; ASM=1 takes the decoders' assembly in.
-import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { runWithCoverage } from './coverage.mjs'
 import { testApp } from './example.mjs'
+import { addressSanitizer, host } from './sanitizer.mjs'
 import { installModules, requireCompilers } from './setup.mjs'
 import { attempt, has, root, run, stop } from './shell.mjs'
 import { toolchain } from './toolchain.mjs'
 
 const home = path.join(root, 'fuzz')
 const manifest = ['--manifest-path', path.join(home, 'Cargo.toml')]
-const host = /^host: (.*)$/m.exec(execFileSync('rustc', ['-vV'], { encoding: 'utf8' }))[1]
 const targets = readdirSync(path.join(home, 'fuzz_targets')).map((name) => path.parse(name).name)
 
 /** One input may take so long before it counts as a hang, seconds: the limit of its job, and ten times as much for the sanitizer. */
@@ -34,11 +35,9 @@ const regressions = (target) => path.join(home, 'regressions', target)
 
 function sanitizer() {
   if (process.env.SANITIZER === 'none') return []
-  const sysroot = execFileSync('rustc', ['--print', 'sysroot'], { encoding: 'utf8' }).trim()
-  const libraries = path.join(sysroot, 'lib/rustlib', host, 'lib')
-  if (readdirSync(libraries).some((name) => /^librustc.*_rt\.asan\.a$/.test(name))) return ['-Zsanitizer=address']
-  console.log('This toolchain has no AddressSanitizer. Fuzzing without.')
-  return []
+  const flags = addressSanitizer()
+  if (flags.length === 0) console.log('This toolchain has no AddressSanitizer. Fuzzing without.')
+  return flags
 }
 
 /** What `cargo fuzz` passes, in environment variables. */
@@ -66,14 +65,22 @@ function buildPrograms(names) {
   return path.join(env.CARGO_TARGET_DIR, host, 'release')
 }
 
-/** Builds one of the programs that need no libFuzzer, from the dependencies that the addon for the tests is built from. */
-async function buildPlain(name) {
+/**
+ * Builds one of the programs that need no libFuzzer, from the dependencies that the addon for the tests is built from.
+ *
+ * @param {string} name
+ * @param {{ counted?: boolean }} [options] whether our own code counts what of it is run
+ */
+async function buildPlain(name, { counted = false } = {}) {
   requireCompilers()
   const { env, features } = await toolchain()
   const folder = path.join(root, 'target')
   const chosen = ['--no-default-features', '--features', features.filter((feature) => feature === 'asm').join(',')]
-  run(['cargo', 'build', '--locked', ...manifest, ...chosen, '--bin', name], {
-    env: { ...env, CARGO_TARGET_DIR: folder },
+  // cargo does not see the flag that the wrapper adds. The other level makes another build of our crates, and a quick one.
+  const how = counted ? ['--config', 'profile.dev.package.unsharp-image.opt-level=1'] : []
+  const wrapper = counted ? { RUSTC_WRAPPER: path.join(root, 'scripts/rustc-coverage.sh') } : {}
+  run(['cargo', 'build', '--locked', ...manifest, ...how, ...chosen, '--bin', name], {
+    env: { ...env, ...wrapper, CARGO_TARGET_DIR: folder },
   })
   return path.join(folder, host, 'debug', name)
 }
@@ -148,7 +155,10 @@ async function differential(kind, args) {
 
 const [what, ...rest] = process.argv.slice(2)
 if (what === 'replay') run([await buildPlain('replay'), ...rest])
-else if (what === 'differential') await differential(rest[0], rest.slice(1))
+else if (what === 'coverage') {
+  const program = await buildPlain('replay', { counted: true })
+  runWithCoverage([program, ...rest], path.join(home, 'target/coverage'))
+} else if (what === 'differential') await differential(rest[0], rest.slice(1))
 else if (what === 'minimise') minimise(rest.length > 0 ? rest : targets)
 else if (what === 'all' || targets.includes(what)) fuzz(what === 'all' ? targets : [what], Number(rest[0] ?? 60))
-else stop(`Fuzz what? all, replay, minimise, differential, or one of:\n  ${targets.join(' ')}`)
+else stop(`Fuzz what? all, replay, coverage, minimise, differential, or one of:\n  ${targets.join(' ')}`)

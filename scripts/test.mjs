@@ -1,28 +1,48 @@
 // All tests: sets up what they need, builds, and runs Rust's and then Node's.
 //
 //   node scripts/test.mjs [rust|node]      default: both
+//   node scripts/test.mjs asan             Rust's under AddressSanitizer, from a folder of their own, target/asan
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { serverVariables } from '../__test__/support/redis.mjs'
 import { startStores } from '../__test__/support/stores.mjs'
 import { buildAddon } from './build.mjs'
 import { buildApp, example, testApp } from './example.mjs'
+import { addressSanitizer } from './sanitizer.mjs'
 import { howToInstall, installModules, installTools, requireCompilers } from './setup.mjs'
 import { root, run, stop } from './shell.mjs'
 import { toolchain } from './toolchain.mjs'
 
 const only = process.argv[2]
-if (only !== undefined && !['rust', 'node'].includes(only)) stop(`There are rust and node tests, not ${only}.`)
+if (only !== undefined && !['rust', 'node', 'asan'].includes(only)) stop(`There are rust and node tests, not ${only}.`)
 
 requireCompilers()
 const missing = installTools(['chromium'])
-if (missing.length > 0 && only !== 'rust') stop(howToInstall(missing))
+if (missing.length > 0 && !['rust', 'asan'].includes(only)) stop(howToInstall(missing))
 installModules()
 const { addresses, stop: stopStores } = await startStores()
 // Where buckets are, and which programs are a Redis and a Valkey.
 const servers = { ...addresses, ...serverVariables() }
 
-if (only !== 'node') {
+if (only === 'asan') {
+  const [flag] = addressSanitizer()
+  if (!flag) stop('This toolchain has no AddressSanitizer.')
+  // Without the decoders' assembly, which no sanitizer sees into.
+  const { env, features } = await toolchain({ wanted: ['libaom'] })
+  const own = {
+    CARGO_TARGET_DIR: path.join(root, 'target/asan'),
+    RUSTC_BOOTSTRAP: '1',
+    RUSTFLAGS: flag,
+    // What lives as long as the process is no leak; what asks for more than there is gets none, as elsewhere.
+    ASAN_OPTIONS: 'detect_leaks=0:allocator_may_return_null=1',
+    // The sanitizer puts room between the variables on the stack.
+    RUST_MIN_STACK: String(64 << 20),
+  }
+  const tests = ['--lib', '--tests', '--no-fail-fast', '--no-default-features']
+  run(['cargo', 'test', ...tests, '--features', ['server', ...features].join(',')], {
+    env: { ...env, ...servers, ...own },
+  })
+} else if (only !== 'node') {
   const { env, features } = await toolchain()
   run(['cargo', 'test', '--no-default-features'], { env })
   run(['cargo', 'test', '--no-default-features', '--features', ['server', ...features].join(',')], {
@@ -30,7 +50,7 @@ if (only !== 'node') {
   })
   run(['cargo', 'test', '--locked', '--manifest-path', 'bench/quality/Cargo.toml'], { env })
 }
-if (only !== 'rust') {
+if (only === undefined || only === 'node') {
   await buildAddon('dev')
   buildApp(example)
   buildApp(testApp)

@@ -67,10 +67,18 @@ function url() {
 const next = ({ remote, local }, text) =>
   remote ? matchRemotePattern(remote, new URL(text)) : matchLocalPattern(local, new URL(text))
 
+/**
+ * Three stars or a range in braces make picomatch write its expression anew, and then a dot behind a letter is any
+ * character. Ours stays a dot, so that `cdn{1..3}.my.example` does not match cdn1.my-example.
+ */
+const forgetsDots = (glob = '') =>
+  /\*{3}|\{[^{}]*\.\.[^{}]*\}/.test(glob) && glob.replace(/\{[^{}]*\}/g, '').includes('.')
+
 const { ask, end } = ours('pattern')
 const differences = []
 let compared = 0
 let matched = 0
+let looser = 0
 while (compared < pairs) {
   const questions = Array.from({ length: 500 }, () => ({ ...pattern(), urls: Array.from({ length: URLS }, url) }))
   const answers = await ask(questions)
@@ -79,11 +87,12 @@ while (compared < pairs) {
       const expected = next(question, text)
       if (expected) matched++
       compared++
-      if (expected !== (answers[at][index] === '1')) {
-        differences.push(`${JSON.stringify(question.remote ?? question.local)} on ${text}: Next says ${expected}`)
-      }
+      if (expected === (answers[at][index] === '1')) continue
+      const { hostname, pathname } = question.remote ?? question.local
+      if (expected && (forgetsDots(hostname) || forgetsDots(pathname))) looser++
+      else differences.push(`${JSON.stringify(question.remote ?? question.local)} on ${text}: Next says ${expected}`)
     }
   }
 }
 end()
-report(`Patterns (${matched} matches)`, compared, differences)
+report(`Patterns (${matched} matches, of them ${looser} by a dot that is none)`, compared, differences)

@@ -76,14 +76,16 @@ const kept = Object.fromEntries(
 
 async function file(kind) {
   let bytes
-  if (random(3) === 0) {
+  const isKept = random(3) === 0
+  if (isKept) {
     bytes = Buffer.from(pick(kept[kind]))
   } else {
     const image = random(4) === 0 ? picture().withMetadata({ orientation: 1 + random(8) }) : picture()
     bytes = await make[kind](image).toBuffer()
   }
-  if (random(3) === 0) for (let at = 0; at <= random(3); at++) bytes[random(bytes.length)] ^= 1 << random(8)
-  return bytes
+  const isDamaged = random(3) === 0
+  if (isDamaged) for (let at = 0; at <= random(3); at++) bytes[random(bytes.length)] ^= 1 << random(8)
+  return { bytes, origin: isDamaged ? 'damaged' : isKept ? 'kept' : 'made' }
 }
 
 /** Sharp's pixels as RGBA; null when it refuses. */
@@ -127,11 +129,12 @@ function distance(one, other) {
 const folder = mkdtempSync(path.join(tmpdir(), 'unsharp-pixels-'))
 const { ask, end } = ours('pixels')
 const differences = []
+const tally = {}
 const only = { us: 0, them: 0, neither: 0, bypass: 0 }
 let compared = 0
 for (let number = 0; number < count; number++) {
   const kind = KINDS[number % KINDS.length]
-  const bytes = await file(kind)
+  const { bytes, origin } = await file(kind)
   const input = path.join(folder, 'input')
   writeFileSync(input, bytes)
   const [[we], they] = await Promise.all([ask([{ file: input }]), theirs(bytes)])
@@ -144,10 +147,11 @@ for (let number = 0; number < count; number++) {
     const isSameSize = we.width === they.width && we.height === they.height
     const apart = isSameSize ? distance(rgba(we), they.data) : Number.POSITIVE_INFINITY
     if (apart > TOLERANCE[kind]) {
-      const name = path.join(root, 'fuzz/artifacts', `pixels-${kind}-${number}`)
+      const name = path.join(root, 'fuzz/artifacts', `pixels-${kind}-${origin}-${number}`)
       differences.push(
         `${name}: ${we.width}x${we.height} against ${they.width}x${they.height}, apart by ${apart.toFixed(2)}`,
       )
+      tally[`${kind} ${origin}`] = (tally[`${kind} ${origin}`] ?? 0) + 1
       mkdirSync(path.dirname(name), { recursive: true })
       if (differences.length <= 20) writeFileSync(name, bytes)
     }
@@ -156,4 +160,5 @@ for (let number = 0; number < count; number++) {
 end()
 rmSync(folder, { recursive: true })
 console.log(`Refused by both ${only.neither}, by us ${only.them}, by sharp ${only.us}; passed through ${only.bypass}`)
+for (const [what, times] of Object.entries(tally)) console.log(`${what}: ${times} differ`)
 report('Pictures', compared, differences)

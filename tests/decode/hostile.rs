@@ -1,7 +1,7 @@
 //! Inputs that are cut, that claim too much, or that repeat themselves without end.
 
 use unsharp::Error;
-use unsharp::image::{Limits, Progress};
+use unsharp::image::{Format, Limits, Progress, decode};
 
 use crate::make::jpeg::{self, Jpeg};
 use crate::make::png;
@@ -70,6 +70,17 @@ fn assert_bomb(name: &str, input: &[u8]) {
     let (result, peak) = peak(|| job(input, &Limits { max_pixels: 268_402_688, ..Limits::default() }));
     assert!(matches!(result, Err(Error::TooManyPixels { .. })), "{name}: {result:?}");
     assert!(peak < 1 << 20, "{name}: {peak} bytes");
+}
+
+/// 14 bits say the width less one, and the decoder behind the header makes 0 of the largest.
+#[test]
+fn a_webp_of_16384_px_is_refused_and_not_taken_for_an_empty_one() {
+    let picture = webp::chunk(b"VP8L", &[0x2f, 0xff, 0x7f, 0x04, 0, 0, 0, 0, 0, 0]);
+    let still = webp::riff(&picture);
+    let animated = webp::riff(&[picture, webp::chunk(b"ANIM", &[0; 6])].concat());
+    for (name, file) in [("still", still), ("animated", animated)] {
+        refused(name, decode::header(&file, Format::WebP, &Limits::default()));
+    }
 }
 
 #[test]

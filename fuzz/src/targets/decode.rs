@@ -15,16 +15,7 @@ use crate::thread::on_pool_thread;
 pub const LIMITS: Limits = Limits { max_pixels: 1 << 18, max_bytes: 1 << 20, timeout_ms: 2_000 };
 
 /// What `decoded_bytes` leaves out: tables, error texts, readers' buffers; the values of a TIFF's directory, 6 MiB at most.
-const FIXED_BYTES: u64 = 8 << 20;
-
-/// The decoder of lossy WebP asks for a partition's claimed length, of zeros, before it finds that the file is shorter: seven
-/// times 16 MiB that are never written to.
-const UNTOUCHED_BYTES: u64 = 7 << 24;
-
-/// What decoding may take beyond what its header claims.
-pub fn beside_claim_bytes(format: Format) -> u64 {
-    FIXED_BYTES + if format == Format::WebP { UNTOUCHED_BYTES } else { 0 }
-}
+pub const FIXED_BYTES: u64 = 8 << 20;
 
 pub fn jpeg(data: &[u8]) {
     any(data, Format::Jpeg);
@@ -91,16 +82,14 @@ fn check(data: &[u8], format: Format, target: Option<Target>, header: Option<&He
                 "{header:?} is over the limit"
             );
             assert!(
-                peak <= header.decoded_bytes + data.len() as u64 + beside_claim_bytes(format),
+                peak <= header.decoded_bytes + data.len() as u64 + FIXED_BYTES,
                 "{peak} bytes of memory, {header:?}"
             );
         }
         (Ok(_), None) => panic!("decoded, and its header was refused"),
         (Err(error), header) => {
             check_error(&error);
-            let most = header.map_or(0, |header| header.decoded_bytes)
-                + data.len() as u64
-                + beside_claim_bytes(format);
+            let most = header.map_or(0, |header| header.decoded_bytes) + data.len() as u64 + FIXED_BYTES;
             assert!(peak <= most, "{peak} bytes of memory for {error}, {header:?}");
         }
     }

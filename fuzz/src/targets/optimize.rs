@@ -9,7 +9,7 @@ use unsharp::image::{
     inspect, inspect_to_draw,
 };
 
-use super::decode::{beside_claim_bytes, check_error};
+use super::decode::{FIXED_BYTES, check_error};
 use super::svg::forgive_rasterizer;
 use crate::memory;
 use crate::thread::on_pool_thread;
@@ -62,10 +62,7 @@ pub fn optimize(data: &[u8]) {
         };
         let claimed = job.memory_bytes(&options);
         let (made, peak) = memory::peak(|| job.run(input, &options, &LIMITS, &progress));
-        assert!(
-            peak <= claimed + beside_claim_bytes(job.format),
-            "{peak} bytes of memory, {claimed} claimed by {job:?}"
-        );
+        assert!(peak <= claimed + FIXED_BYTES, "{peak} bytes of memory, {claimed} claimed by {job:?}");
         match made {
             Ok(made) => {
                 assert!(made.width > 0 && made.height > 0);

@@ -174,4 +174,14 @@ mod tests {
         assert!(glob.is_match("/ab") && glob.is_match("/a-b"));
         assert!(!glob.is_match("/b") && !glob.is_match("/xb"));
     }
+
+    /// picomatch lets the last dot be any character here, and with it another domain's name match.
+    #[test]
+    fn a_dot_beside_a_range_or_stars_stays_a_dot() {
+        for (glob, host) in [("cdn{1..3}.my.example", "cdn1.my"), ("***cdn.my.example", "a-cdn.my")] {
+            let glob = Glob::hostname(glob).unwrap();
+            assert!(glob.is_match(&format!("{host}.example")));
+            assert!(!glob.is_match(&format!("{host}-example")));
+        }
+    }
 }

@@ -99,7 +99,13 @@ pub fn decode<'a>(input: &'a [u8], limits: &Limits, progress: &'a Progress) -> R
 }
 
 fn open<'a>(input: &'a [u8], progress: &'a Progress) -> Result<WebPDecoder<Source<'a>>> {
-    WebPDecoder::new(Source::new(input, COARSE, progress)).map_err(|error| failed(progress, error))
+    let decoder =
+        WebPDecoder::new(Source::new(input, COARSE, progress)).map_err(|error| failed(progress, error))?;
+    // The 16 384 px that a lossless picture may have at most are 0 px to the decoder.
+    match decoder.dimensions() {
+        (0, _) | (_, 0) => Err(Error::Decode("WebP of 0 or of 16384 px".to_owned())),
+        _ => Ok(decoder),
+    }
 }
 
 /// Width and height in px that a bitstream was coded with, and a lossy one's data.
