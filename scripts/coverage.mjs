@@ -53,8 +53,8 @@ export function runWithCoverage([program, ...args], folder) {
   const [profdata, cov] = ['llvm-profdata', 'llvm-cov'].map(llvm)
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-  // What fails is reported by the replay, and what it ran counts all the same.
-  attempt([program, ...args], { env: { LLVM_PROFILE_FILE: path.join(folder, '%p.profraw') } })
+  // Where one fails, what was run counts all the same.
+  const passed = attempt([program, ...args], { env: { LLVM_PROFILE_FILE: path.join(folder, '%p.profraw') } })
   const raw = readdirSync(folder).map((name) => path.join(folder, name))
   const merged = path.join(folder, 'merged.profdata')
   run([profdata, 'merge', '-sparse', '-o', merged, ...raw])
@@ -71,9 +71,12 @@ export function runWithCoverage([program, ...args], folder) {
       row[unit][1] += summary[unit].count
     }
   }
+  const sum = (unit) => [0, 1].map((at) => [...rows.values()].reduce((total, row) => total + row[unit][at], 0))
+  rows.set('all', { lines: sum('lines'), functions: sum('functions') })
   for (const [reader, { lines, functions }] of rows) {
     console.log(`${reader.padEnd(30)} ${share(lines)} of the lines, ${share(functions)} of the functions`)
   }
+  if (!passed) stop(`Failed: ${path.basename(program)}`)
 }
 
 function share([covered, count]) {

@@ -54,11 +54,17 @@ fn assert_refused(name: &str, file: &str) {
 /// The rasterizer panics over these. That is a fault of theirs, and no reason to call it one of ours.
 #[test]
 fn drawings_that_reach_too_far_are_refused_without_a_panic() {
-    let clipped = "<mask id='a'><rect width='3' height='9' fill='#fff'/></mask><clipPath transform='scale(1e9)' id='b'><circle r='8'/></clipPath><rect mask='url(#a)' clip-path='url(#b)' width='9' height='9'/>";
-    let file = format!("<svg {NS} width='9' height='9'>{clipped}</svg>");
-    for (width, height) in [(9, 9), (3, 7)] {
-        // A rasterizer that copes is as good.
-        assert!(matches!(draw(&file, width, height), Ok(_) | Err(Error::Decode(_))));
+    let clipped = |mask: &str, clip: &str| {
+        format!(
+            "<mask id='a' {mask}><rect width='3' height='9' fill='#fff'/></mask><clipPath {clip} id='b'><circle r='8'/></clipPath><rect mask='url(#a)' clip-path='url(#b)' width='9' height='9'/>"
+        )
+    };
+    for drawing in [clipped("", "transform='scale(1e9)'"), clipped("width='1e38'", "")] {
+        let file = format!("<svg {NS} width='9' height='9'>{drawing}</svg>");
+        for (width, height) in [(9, 9), (3, 7)] {
+            // A rasterizer that copes is as good.
+            assert!(matches!(draw(&file, width, height), Ok(_) | Err(Error::Decode(_))));
+        }
     }
 }
 

@@ -3,12 +3,8 @@
 use unsharp::image::decode::{self, Layout};
 use unsharp::image::{Format, Inspected, Pixels, color, inspect as inspect_image};
 
-use super::decode::{LIMITS, check_error, check_pixels};
+use super::decode::{FIXED_BYTES, LIMITS, check_error, check_pixels};
 use crate::memory;
-
-/// A header's reading may not take memory that grows with what it claims. A TIFF's directory may have a quarter
-/// of a million values, which take 6 MiB.
-const FIXED_BYTES: u64 = 8 << 20;
 
 pub fn inspect(data: &[u8]) {
     match inspect_image(data, &LIMITS) {
@@ -40,6 +36,7 @@ pub fn avif(data: &[u8]) {
 
 fn header(data: &[u8], format: Format) {
     let (result, peak) = memory::peak(|| decode::header(data, format, &LIMITS));
+    // It may not grow with what the header claims.
     assert!(peak <= FIXED_BYTES + 16 * data.len() as u64, "{peak} bytes of memory to read {result:?}");
     match result {
         Ok(header) => {

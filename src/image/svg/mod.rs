@@ -69,9 +69,7 @@ pub fn render(input: &[u8], width: u32, height: u32, limits: &Limits, progress: 
     cost::of(&tree, width, height, transform)?;
     let mut canvas =
         Pixmap::new(width, height).ok_or_else(|| Error::Decode(format!("svg of {width}x{height} px")))?;
-    // The rasterizer reckons with coordinates near those of the canvas, and panics over some that are far from it.
-    let draw = AssertUnwindSafe(|| resvg::render(&tree, transform, &mut canvas.as_mut()));
-    catch_unwind(draw).map_err(|_| Error::Decode("svg: the drawing reaches too far".to_owned()))?;
+    caught(|| resvg::render(&tree, transform, &mut canvas.as_mut()))?;
     drop(tree);
     progress.check()?;
     Ok(Pixels { data: canvas.take_demultiplied(), width, height, layout: Layout::Rgba })
@@ -98,7 +96,14 @@ fn parse_nested(input: &[u8], images: &Images) -> Result<Tree> {
         },
         ..Options::default()
     };
-    Tree::from_xmltree(&document, &options).map_err(|error| Error::Decode(format!("svg: {error}")))
+    caught(|| Tree::from_xmltree(&document, &options))?
+        .map_err(|error| Error::Decode(format!("svg: {error}")))
+}
+
+/// Parser and rasterizer reckon with coordinates near those of the canvas, and panic over some that are far from it.
+fn caught<T>(work: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|_| Error::Decode("svg: the drawing reaches too far".to_owned()))
 }
 
 /// Counts what looks like an attribute between two `<`, which no value can hold; text in between may count as well.
