@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use picture::Picture;
 use unsharp::Error;
-use unsharp::image::decode::{Header, Layout, avif};
+use unsharp::image::decode::{Header, Layout, Target, avif};
 use unsharp::image::{Limits, Progress};
 
 const WIDTH: u32 = 81;
@@ -23,7 +23,7 @@ fn header(name: &str) -> Header {
 }
 
 fn decode(name: &str) -> Picture {
-    avif::decode(&fixture(name), &Limits::default(), &Progress::unbounded())
+    avif::decode(&fixture(name), None, &Limits::default(), &Progress::unbounded())
         .and_then(Picture::of)
         .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
@@ -83,6 +83,73 @@ fn colour_comes_out_right_for_every_depth_range_matrix_and_chroma_layout() {
         assert_eq!(decoded.pixels.layout, Layout::Rgb, "{name}");
         let (mean, largest) = difference(&decoded, |x, y| ramp(x, y, WIDTH, HEIGHT)[..3].to_vec());
         assert!(mean < 2.5 && largest < 16, "{name}: mean {mean}, largest {largest}");
+    }
+}
+
+/// Decoded for a result that is `times` smaller in both directions.
+fn decode_for(name: &str, times: u32) -> Picture {
+    let target = Some(Target { width: WIDTH / times, height: HEIGHT / times });
+    avif::decode(&fixture(name), target, &Limits::default(), &Progress::unbounded())
+        .and_then(Picture::of)
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The mean of the pixels that lie in the square of `by` px at `x`, `y`.
+fn mean_of_square(whole: &Picture, by: u32, x: u32, y: u32) -> Vec<u8> {
+    let channels = whole.pixels.layout.channels();
+    let places =
+        (0..by * by).map(|at| ((x * by + at % by).min(WIDTH - 1), (y * by + at / by).min(HEIGHT - 1)));
+    let pixels = places.map(|(x, y)| &whole.pixels.data[(y * WIDTH + x) as usize * channels..][..channels]);
+    let sums = pixels.fold(vec![0; channels], |mut sums, pixel| {
+        sums.iter_mut().zip(pixel).for_each(|(sum, &sample)| *sum += u32::from(sample));
+        sums
+    });
+    sums.into_iter().map(|sum| (sum as f32 / (by * by) as f32).round() as u8).collect()
+}
+
+#[test]
+fn for_a_much_smaller_result_a_picture_comes_out_as_the_means_of_its_squares() {
+    for name in [
+        "400-8",
+        "400-10",
+        "420-8",
+        "420-10",
+        "420-12",
+        "420-8-limited",
+        "422-8",
+        "422-12",
+        "444-8",
+        "444-10-limited",
+        "444-12",
+        "bt2020-ncl",
+        "identity",
+        "ycgco",
+        "exif-6",
+    ] {
+        let whole = decode(name);
+        for (times, by) in [(3, 1), (4, 2), (8, 4), (16, 8), (40, 16)] {
+            let small = decode_for(name, times);
+            let Picture { source_width, source_height, pixels, .. } = &small;
+            assert_eq!(pixels.layout, whole.pixels.layout, "{name} by {by}");
+            assert_eq!(
+                (pixels.width, pixels.height),
+                (WIDTH.div_ceil(by), HEIGHT.div_ceil(by)),
+                "{name} by {by}"
+            );
+            let exact = (f64::from(WIDTH) / f64::from(by), f64::from(HEIGHT) / f64::from(by));
+            assert_eq!((*source_width, *source_height), exact, "{name} by {by}");
+            let (mean, largest) = difference(&small, |x, y| mean_of_square(&whole, by, x, y));
+            assert!(mean < 1.0 && largest <= 6, "{name} by {by}: mean {mean}, largest {largest}");
+        }
+    }
+}
+
+#[test]
+fn what_is_transparent_keeps_its_size_for_a_result_of_any() {
+    for name in ["alpha-8", "alpha-10", "alpha-premultiplied"] {
+        let small = decode_for(name, 8);
+        assert_eq!((small.pixels.width, small.pixels.height), (WIDTH, HEIGHT), "{name}");
+        assert_eq!(small.pixels.layout, Layout::Rgba, "{name}");
     }
 }
 
@@ -169,7 +236,7 @@ fn turns_and_mirrors_are_left_to_the_caller_as_an_exif_orientation() {
         (file[angle_at], file[axis_at]) = (angle, axis);
         let header = avif::header(&file, &Limits::default()).unwrap();
         let progress = Progress::unbounded();
-        let decoded = avif::decode(&file, &Limits::default(), &progress).unwrap();
+        let decoded = avif::decode(&file, None, &Limits::default(), &progress).unwrap();
         assert_eq!(header.orientation, orientation, "irot {angle}, imir {axis}");
         assert_eq!(decoded.orientation, orientation, "irot {angle}, imir {axis}");
         assert_eq!((header.width, header.height), (WIDTH, HEIGHT), "sizes are those before orientation");
@@ -248,12 +315,12 @@ fn the_header_says_what_decoding_gives() {
 fn limits_are_those_of_the_claimed_size() {
     let file = fixture("420-8");
     let exactly = Limits { max_pixels: u64::from(WIDTH * HEIGHT), ..Limits::default() };
-    assert!(avif::decode(&file, &exactly, &Progress::unbounded()).is_ok());
+    assert!(avif::decode(&file, None, &exactly, &Progress::unbounded()).is_ok());
     let less = Limits { max_pixels: exactly.max_pixels - 1, ..exactly };
     let refused =
         Error::TooManyPixels { width: WIDTH.into(), height: HEIGHT.into(), max_pixels: less.max_pixels };
     assert_eq!(avif::header(&file, &less).unwrap_err(), refused);
-    assert_eq!(avif::decode(&file, &less, &Progress::unbounded()).map(drop), Err(refused));
+    assert_eq!(avif::decode(&file, None, &less, &Progress::unbounded()).map(drop), Err(refused));
     let bytes = Limits { max_bytes: file.len() as u64 - 1, ..Limits::default() };
     assert!(matches!(avif::header(&file, &bytes), Err(Error::TooManyBytes(_))));
 }
@@ -261,7 +328,7 @@ fn limits_are_those_of_the_claimed_size() {
 #[test]
 fn a_cancelled_job_stops() {
     let cancelled = Progress::start(&Limits::default(), Arc::new(AtomicBool::new(true)));
-    let stopped = avif::decode(&fixture("420-8"), &Limits::default(), &cancelled).map(drop);
+    let stopped = avif::decode(&fixture("420-8"), None, &Limits::default(), &cancelled).map(drop);
     assert_eq!(stopped, Err(Error::Aborted));
 }
 

@@ -17,7 +17,7 @@ fn header(file: &[u8]) -> Result<Header, Error> {
 }
 
 fn decode(file: &[u8]) -> Result<Picture, Error> {
-    avif::decode(file, &Limits::default(), &Progress::unbounded()).and_then(Picture::of)
+    avif::decode(file, None, &Limits::default(), &Progress::unbounded()).and_then(Picture::of)
 }
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -354,7 +354,8 @@ fn altered_bytes_give_a_picture_or_an_error() {
             };
         }
         let claimed = avif::header(&file, &limits);
-        if let Ok(decoded) = avif::decode(&file, &limits, &Progress::unbounded()).and_then(Picture::of) {
+        if let Ok(decoded) = avif::decode(&file, None, &limits, &Progress::unbounded()).and_then(Picture::of)
+        {
             let (claimed, pixels) = (claimed.expect("what decodes has a header"), decoded.pixels);
             assert_eq!((claimed.width, claimed.height), (pixels.width, pixels.height));
             let len = pixels.width as usize * pixels.height as usize * pixels.layout.channels();

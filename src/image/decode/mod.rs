@@ -97,7 +97,7 @@ pub struct Header {
 }
 
 /// An image whose pixels can be had. They may be fewer than the header says when the decoder could scale (JPEG in
-/// the DCT); `source_width`/`source_height` then say which fractional box of them the full image covers, so the
+/// the DCT, AVIF by means of squares); `source_width`/`source_height` then say which fractional box of them the full image covers, so the
 /// resizer stays exact.
 pub struct Decoded<'a> {
     /// the pixels; most decoders make them while they are asked for
@@ -106,7 +106,7 @@ pub struct Decoded<'a> {
     pub width: u32,
     /// px that `rows` has, at most the full size
     pub height: u32,
-    /// px of `width` that the whole image covers: its full width times n / 8 unrounded, else `width`
+    /// px of `width` that the whole image covers: its full width times the scale unrounded, else `width`
     pub source_width: f64,
     /// the same vertically
     pub source_height: f64,
@@ -164,8 +164,8 @@ pub fn header(input: &[u8], format: Format, limits: &Limits) -> Result<Header> {
     }
 }
 
-/// Decodes the image, the first frame where there are several. With a `target`, a JPEG may come out smaller than
-/// it is, but never so small that the result would show it.
+/// Decodes the image, the first frame where there are several. With a `target`, a JPEG or an AVIF may come out smaller
+/// than it is, but never so small that the result would show it.
 ///
 /// # Errors
 /// [`Error::Decode`] for damaged, truncated or unsupported input, [`Error::TooManyPixels`],
@@ -182,7 +182,7 @@ pub fn decode<'a>(
         Format::Png => png::decode(input, limits, progress),
         Format::Gif => gif::decode(input, limits, progress),
         Format::WebP => webp::decode(input, limits, progress),
-        Format::Avif => avif::decode(input, limits, progress),
+        Format::Avif => avif::decode(input, target, limits, progress),
         Format::Tiff => tiff::decode(input, limits, progress),
         other => Err(no_decoder(other)),
     }

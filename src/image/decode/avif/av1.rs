@@ -1,6 +1,10 @@
 //! One AV1 still image to planes, by `re_rav1d` on the calling thread.
 
-use re_rav1d::dav1d::{self, Decoder, Picture, PixelLayout, PlanarImageComponent, Settings};
+use std::ops::Deref;
+
+use re_rav1d::dav1d::{
+    self, Decoder, InloopFilterType, Picture, PixelLayout, PlanarImageComponent, Settings,
+};
 
 use super::damaged;
 use super::obu::{Sequence, Stream};
@@ -13,36 +17,65 @@ const MAX_FRAME_PIXELS: u64 = 1 << 30;
 
 /// Decoded planes.
 pub(super) struct Frame {
-    picture: Picture,
+    /// luma, and chroma where there is any
+    pub(super) planes: Vec<Plane>,
+    /// As coded. How the planes lie is said below.
     pub(super) sequence: Sequence,
+    /// chroma has half the width
+    pub(super) half_width: bool,
+    /// chroma has half the height
+    pub(super) half_height: bool,
 }
 
 /// The samples of one plane. Rows lie `stride` bytes apart; samples of more than 8 bits take two bytes in
 /// the machine's order.
 pub(super) struct Plane {
-    pub(super) bytes: dav1d::Plane,
+    pub(super) bytes: Samples,
     pub(super) stride: usize,
 }
 
+/// The bytes of a plane: the decoder's own, or those of one that was made smaller.
+pub(super) enum Samples {
+    Decoded(dav1d::Plane),
+    Shrunk(Vec<u8>),
+}
+
+impl Deref for Samples {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Decoded(plane) => plane,
+            Self::Shrunk(bytes) => bytes,
+        }
+    }
+}
+
 impl Frame {
-    /// Plane 0 is luma, 1 and 2 are chroma, which a monochrome frame does not have.
-    pub(super) fn plane(&self, index: usize) -> Plane {
-        debug_assert!(index == 0 || !self.sequence.mono);
-        let component = match index {
-            0 => PlanarImageComponent::Y,
-            1 => PlanarImageComponent::U,
-            _ => PlanarImageComponent::V,
+    fn new(picture: &Picture, sequence: Sequence) -> Self {
+        let plane = |component| Plane {
+            bytes: Samples::Decoded(picture.plane(component)),
+            stride: picture.stride(component) as usize,
         };
-        Plane { bytes: self.picture.plane(component), stride: self.picture.stride(component) as usize }
+        let mut planes = vec![plane(PlanarImageComponent::Y)];
+        if !sequence.mono {
+            planes.extend([PlanarImageComponent::U, PlanarImageComponent::V].map(plane));
+        }
+        let Sequence { half_width, half_height, .. } = sequence;
+        Self { planes, sequence, half_width, half_height }
     }
 }
 
 /// Decodes `stream`, which must give a frame of exactly `width`×`height` px, the size that was checked
 /// against the limits. The decoder refuses a larger frame before it takes memory for it.
+///
+/// What is `coarse` leaves out the filters after decoding, whose work only shows near full size. A layered stream keeps them,
+/// for there one frame is predicted from another.
 pub(super) fn decode(
     stream: &Stream,
     (width, height): (u32, u32),
     operating_point: u8,
+    coarse: bool,
     progress: &Progress,
 ) -> Result<Frame> {
     let pixels = u64::from(width) * u64::from(height);
@@ -59,6 +92,9 @@ pub(super) fn decode(
     settings.set_all_layers(false);
     settings.set_operating_point(u32::from(operating_point));
     settings.set_frame_size_limit(pixels as u32);
+    if coarse && !stream.sequence.layered {
+        settings.set_inloop_filters(InloopFilterType::empty());
+    }
     let mut decoder = Decoder::with_settings(&settings).map_err(failed)?;
 
     let mut picture = None;
@@ -103,7 +139,7 @@ pub(super) fn decode(
     if picture.pixel_layout() != layout || picture.bit_depth() != usize::from(sequence.depth) {
         return Err(damaged("a frame that contradicts its sequence header"));
     }
-    Ok(Frame { picture, sequence })
+    Ok(Frame::new(&picture, sequence))
 }
 
 fn failed(error: dav1d::Error) -> Error {

@@ -107,12 +107,12 @@ pub(super) fn paint(frame: &Frame, cicp: Cicp, target: &mut Target) -> Result<()
 
 /// Writes the luma plane of `frame` to all of gray, or of red, green and blue.
 pub(super) fn paint_gray(frame: &Frame, full_range: bool, target: &mut Target) {
-    let luma = frame.plane(0);
+    let luma = &frame.planes[0];
     let table = gray_levels(frame.sequence.depth, full_range);
     let channels = target.channels;
     let mut samples = vec![0; target.width];
     for (y, row) in target.rows() {
-        read_row(&luma, y, frame.sequence.depth, &mut samples);
+        read_row(luma, y, frame.sequence.depth, &mut samples);
         let levels = samples.iter().map(|&sample| table[(sample.max(0) as usize).min(table.len() - 1)]);
         if channels == 1 {
             row.iter_mut().zip(levels).for_each(|(byte, level)| *byte = level);
@@ -150,8 +150,8 @@ fn convert_8_bit(
     full_range: bool,
     target: &mut Target,
 ) -> std::result::Result<(), YuvError> {
-    let planes = [frame.plane(0), frame.plane(1), frame.plane(2)];
-    let chroma_from = if frame.sequence.half_height { target.from / 2 } else { target.from };
+    let planes = &frame.planes[..3];
+    let chroma_from = if frame.half_height { target.from / 2 } else { target.from };
     let image = YuvPlanarImage {
         y_plane: &planes[0].bytes[target.from * planes[0].stride..],
         y_stride: planes[0].stride as u32,
@@ -162,7 +162,7 @@ fn convert_8_bit(
         width: target.width as u32,
         height: target.height as u32,
     };
-    let convert = match (frame.sequence.half_width, frame.sequence.half_height, target.channels) {
+    let convert = match (frame.half_width, frame.half_height, target.channels) {
         (true, true, 3) => yuv::yuv420_to_rgb,
         (true, true, _) => yuv::yuv420_to_rgba,
         (true, false, 3) => yuv::yuv422_to_rgb,
@@ -228,15 +228,14 @@ fn convert_any(frame: &Frame, matrix: Matrix, full_range: bool, target: &mut Tar
     };
     let mixes = matrix.factors().map(|factors| Mix::new(factors, [luma, chroma, chroma], sequence.depth));
 
-    let planes = [frame.plane(0), frame.plane(1), frame.plane(2)];
+    let planes = &frame.planes[..3];
     let (width, channels) = (target.width, target.channels);
     let mut narrow = vec![0; width.div_ceil(2)];
     let mut samples = [(); 3].map(|()| vec![0; width]);
     let mut rgb = [(); 3].map(|()| vec![0; width]);
     for (y, row) in target.rows() {
         for (index, (plane, wide)) in planes.iter().zip(&mut samples).enumerate() {
-            let (half_width, half_height) =
-                (index > 0 && sequence.half_width, index > 0 && sequence.half_height);
+            let (half_width, half_height) = (index > 0 && frame.half_width, index > 0 && frame.half_height);
             if half_height && y % 2 == 1 {
                 continue;
             }

@@ -14,6 +14,7 @@ mod plan;
 mod profile;
 mod property;
 mod reader;
+mod shrink;
 mod transform;
 
 use av1::Frame;
@@ -54,11 +55,21 @@ pub fn header(input: &[u8], limits: &Limits) -> Result<Header> {
 ///
 /// Colour described by code points other than sRGB's comes with a profile that says the same.
 ///
+/// With a `target` that is much smaller, planes may come out smaller than they are, and what would not show in it is left out.
+///
 /// # Errors
 /// Those of [`header`], and what `progress` answers.
-pub fn decode<'a>(input: &[u8], limits: &Limits, progress: &'a Progress) -> Result<Decoded<'a>> {
+pub fn decode<'a>(
+    input: &[u8],
+    target: Option<super::Target>,
+    limits: &Limits,
+    progress: &'a Progress,
+) -> Result<Decoded<'a>> {
     let image = Image::parse(input, limits)?;
-    let alpha = image.decode_alpha(progress)?;
+    let whole = (image.crop.width, image.crop.height);
+    let reduction = target.map_or(1.0, |target| shrink::reduction(whole, target));
+    let coarse = reduction >= COARSE_FROM;
+    let alpha = image.decode_alpha(coarse, progress)?;
     let icc = match image.colour.properties.icc {
         Some(icc) => Some(icc.to_vec()),
         None if image.colour.sequence.mono => None,
@@ -66,8 +77,12 @@ pub fn decode<'a>(input: &[u8], limits: &Limits, progress: &'a Progress) -> Resu
     };
     let orientation = image.orientation();
     if image.is_plain() {
-        let Plan { width, height, cicp, .. } = image.colour;
-        let frame = image.colour.decode_single(&image.container, progress)?;
+        let cicp = image.colour.cicp;
+        let frame = image.colour.decode_single(&image.container, coarse, progress)?;
+        // Colours count by their alpha, and a mean of planes does not know it.
+        let by = if alpha.is_some() { 1 } else { shrink::factor(reduction) };
+        let frame = frame.shrunk(whole, by);
+        let (width, height) = (whole.0.div_ceil(by), whole.1.div_ceil(by));
         let layout = image.layout(alpha.is_some());
         let alpha = alpha.map(|levels| Alpha { levels, premultiplied: image.is_premultiplied() });
         let (size, data) = ((width, height), Vec::new());
@@ -76,19 +91,23 @@ pub fn decode<'a>(input: &[u8], limits: &Limits, progress: &'a Progress) -> Resu
             rows: Box::new(rows),
             width,
             height,
-            source_width: width.into(),
-            source_height: height.into(),
+            source_width: f64::from(whole.0) / f64::from(by),
+            source_height: f64::from(whole.1) / f64::from(by),
             icc,
             orientation,
         });
     }
-    let mut pixels = image.decode_colour(alpha.is_some(), progress)?;
+    let mut pixels = image.decode_colour(alpha.is_some(), coarse, progress)?;
     if let Some(alpha) = alpha {
         apply_alpha(&mut pixels.data, &alpha, image.is_premultiplied());
     }
     crop(&mut pixels, image.crop);
     Ok(Decoded::whole(pixels, icc, orientation))
 }
+
+/// A picture this many times larger than the result is decoded without the filters that smooth its blocks. Over 34 results
+/// from qualities 20 to 80 the SSIMULACRA2 stayed the same in the mean, and the worst lost 0.35.
+const COARSE_FROM: f64 = 2.0;
 
 /// Rows made at once; even, because two of them may share their chroma.
 const BAND_ROWS: usize = 32;
@@ -206,10 +225,10 @@ impl<'a> Image<'a> {
     }
 
     /// The alpha plane in 8 bits, or `None` where there is none or it is opaque throughout.
-    fn decode_alpha(&self, progress: &Progress) -> Result<Option<Vec<u8>>> {
+    fn decode_alpha(&self, coarse: bool, progress: &Progress) -> Result<Option<Vec<u8>>> {
         let Some((_, plan)) = &self.alpha else { return Ok(None) };
         let mut canvas = Canvas::new(plan, 1);
-        plan.decode(&self.container, progress, |frame, place| {
+        plan.decode(&self.container, coarse, progress, |frame, place| {
             // Alpha is of full range by the specification; files by early writers say otherwise in the
             // stream, and mean it.
             colour::paint_gray(frame, plan.sequence.cicp.full_range, &mut canvas.target(place)?);
@@ -219,11 +238,11 @@ impl<'a> Image<'a> {
         Ok(alpha.iter().any(|&alpha| alpha != 0xFF).then_some(alpha))
     }
 
-    fn decode_colour(&self, transparent: bool, progress: &Progress) -> Result<Pixels> {
+    fn decode_colour(&self, transparent: bool, coarse: bool, progress: &Progress) -> Result<Pixels> {
         let plan = &self.colour;
         let layout = self.layout(transparent);
         let mut canvas = Canvas::new(plan, layout.channels());
-        plan.decode(&self.container, progress, |frame, place| {
+        plan.decode(&self.container, coarse, progress, |frame, place| {
             colour::paint(frame, plan.cicp, &mut canvas.target(place)?)
         })?;
         Ok(Pixels { data: canvas.data, width: plan.width, height: plan.height, layout })

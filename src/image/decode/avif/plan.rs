@@ -114,20 +114,26 @@ impl<'a> Plan<'a> {
     }
 
     /// The first frame; of a single image the only one.
-    pub(super) fn decode_single(&self, container: &Container, progress: &Progress) -> Result<Frame> {
-        self.decode_tile(self.tiles[0], container, progress)
+    pub(super) fn decode_single(
+        &self,
+        container: &Container,
+        coarse: bool,
+        progress: &Progress,
+    ) -> Result<Frame> {
+        self.decode_tile(self.tiles[0], container, coarse, progress)
     }
 
     /// Decodes tile after tile and hands each to `paint` with its place. Only one is in memory at a time.
     pub(super) fn decode(
         &self,
         container: &Container,
+        coarse: bool,
         progress: &Progress,
         mut paint: impl FnMut(&Frame, Place) -> Result<()>,
     ) -> Result<()> {
         let (tile_width, tile_height) = self.tile_size;
         for (index, &tile) in (0u32..).zip(&self.tiles) {
-            let frame = self.decode_tile(tile, container, progress)?;
+            let frame = self.decode_tile(tile, container, coarse, progress)?;
             let (x, y) = (index % self.columns * tile_width, index / self.columns * tile_height);
             let place = Place {
                 x,
@@ -139,7 +145,14 @@ impl<'a> Plan<'a> {
         }
         Ok(())
     }
-    fn decode_tile(&self, tile: u32, container: &Container, progress: &Progress) -> Result<Frame> {
+
+    fn decode_tile(
+        &self,
+        tile: u32,
+        container: &Container,
+        coarse: bool,
+        progress: &Progress,
+    ) -> Result<Frame> {
         progress.check()?;
         if container.kind(tile)? != *b"av01" {
             return Err(damaged("a tile that is not AV1"));
@@ -153,6 +166,6 @@ impl<'a> Plan<'a> {
         if !stream.sequence.same_samples(&self.sequence) {
             return Err(damaged("tiles of different kinds"));
         }
-        av1::decode(&stream, self.tile_size, properties.operating_point, progress)
+        av1::decode(&stream, self.tile_size, properties.operating_point, coarse, progress)
     }
 }
