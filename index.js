@@ -1,12 +1,9 @@
 // @ts-check
 'use strict'
 
-const { cacheRestore, cacheWatch, startCacheSync } = require('./lib/cache-sync.js')
 const { UnsharpError, callSite } = require('./lib/errors.js')
-const { createImageHandler } = require('./lib/handler.js')
 const native = require('./lib/native.js')
 const options = require('./lib/options.js')
-const { createOptimizer, serve } = require('./lib/serve.js')
 
 /** @typedef {import('./index.d.ts').OptimizeResult} OptimizeResult */
 /** @typedef {import('./index.d.ts').Metadata} Metadata */
@@ -58,6 +55,38 @@ function rethrow(failure) {
   return (cause) => {
     throw failure(cause)
   }
+}
+
+// Nobody needs all of the following, and most who load the package none: the files of each are read at its first call.
+
+/** @type {typeof import('./index.d.ts').createImageHandler} */
+async function createImageHandler(options) {
+  return require('./lib/handler.js').createImageHandler(options)
+}
+
+/** @type {typeof import('./index.d.ts').createOptimizer} */
+async function createOptimizer(options) {
+  return require('./lib/serve.js').createOptimizer(options)
+}
+
+/** @type {typeof import('./index.d.ts').serve} */
+async function serve(options) {
+  return require('./lib/serve.js').serve(options)
+}
+
+/** @type {typeof import('./index.d.ts').cacheRestore} */
+async function cacheRestore(given) {
+  return require('./lib/cache-sync.js').cacheRestore(given)
+}
+
+/** @type {typeof import('./index.d.ts').cacheWatch} */
+async function cacheWatch(given) {
+  return require('./lib/cache-sync.js').cacheWatch(given)
+}
+
+/** @type {typeof import('./index.d.ts').startCacheSync} */
+function startCacheSync(given) {
+  return require('./lib/cache-sync.js').startCacheSync(given)
 }
 
 module.exports = {
