@@ -178,7 +178,8 @@ export interface ImageHandlerOptions {
   /** True in `next dev`: adds the widths and the quality that the blur placeholder uses. Default false. */
   dev?: boolean
   /**
-   * Memory for variants that are served without touching the disk, bytes; an integer from 0 (none). Default 64 MiB.
+   * Memory for variants that are served without touching the disk, bytes; an integer from 0 (none). Default 64 MiB. An
+   * eighth of it holds copies of those that are asked for most, ready to be sent.
    */
   memoryBytes?: number
   /**

@@ -83,6 +83,15 @@ export declare class NativeHandler {
   get imageCacheHandler(): string | null
   /** Whether the url (path and query) is for this handler. */
   isEndpoint(url: string): boolean
+  /** The most bytes of answers that JavaScript may keep, its part of `memoryBytes`. */
+  get hitBytes(): number
+  /**
+   * The number of the answer to a GET without conditions for this url and Accept header, if the variant lies in memory
+   * and is fresh. What was kept of `hitAnswer` under that number is the answer. Only for urls of the endpoint.
+   */
+  hit(url: string, accept?: string | undefined | null): number | null
+  /** That answer, to be kept. */
+  hitAnswer(url: string, accept?: string | undefined | null): NativeHit | null
   /**
    * The answer; at once where it takes no I/O, else a promise of it.
    *
@@ -281,6 +290,16 @@ export interface NativeHandlerOptions {
   logLevel?: string
   /** `text` or `json`, for the console; absent, `text` */
   logFormat?: string
+}
+
+/** The answer to everybody who asks for a variant in memory and has none yet. */
+export interface NativeHit {
+  /** as `hit` tells it */
+  number: number
+  /** name, value, name, value, … */
+  headers: Array<string>
+  /** a copy, to be kept and sent to many */
+  body: Buffer
 }
 
 /** Limits of one call; what is absent takes its default. */

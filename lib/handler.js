@@ -5,6 +5,7 @@ const path = require('node:path')
 const { rootCertificates } = require('./certificates.js')
 const { KEEPS_IMAGES } = require('./compose-handler.js')
 const { UnsharpError, invalidOption } = require('./errors.js')
+const { Hits } = require('./hits.js')
 const { localFetch } = require('./local-fetch.js')
 const { LOG_OPTIONS, logOptions, logger } = require('./logging.js')
 const native = require('./native.js')
@@ -27,6 +28,10 @@ const CONFIG = [
   ...['images', 'basePath', 'assetPrefix', 'trailingSlash', 'skipTrailingSlashRedirect', 'distDir'],
   ...['compress', 'generateEtags', 'output', 'cacheHandler'],
 ]
+
+/** What most requests are answered with; the same promise serves them all. */
+const OURS = Promise.resolve(true)
+const NOT_OURS = Promise.resolve(false)
 
 /** How many sockets are kept for refreshes that have yet to ask for their source. */
 const MAX_REFRESHING = 1024
@@ -86,12 +91,24 @@ async function createImageHandler(given) {
     )
   }
 
-  let lastToken = 0
+  const hits = new Hits(handler)
   /** @param {IncomingMessage} req @param {ServerResponse} res @returns {Promise<boolean>} */
-  async function imageHandler(req, res) {
+  function imageHandler(req, res) {
     const url = req.url ?? '/'
-    if (!handler.isEndpoint(url)) return false
+    if (!handler.isEndpoint(url)) return NOT_OURS
+    try {
+      const hit = hits.find(url, req.headers)
+      if (hit === null) return answer(url, req, res)
+      respond(req, res, 200, hit)
+    } catch (cause) {
+      fail(res, cause)
+    }
+    return OURS
+  }
 
+  let lastToken = 0
+  /** @param {string} url @param {IncomingMessage} req @param {ServerResponse} res @returns {Promise<boolean>} */
+  async function answer(url, req, res) {
     // The addon holds it in 32 bits. No request lives long enough to meet its number again.
     lastToken = (lastToken + 1) >>> 0
     const token = lastToken
@@ -111,7 +128,7 @@ async function createImageHandler(given) {
         origin: serverOrigin(req.socket),
       })
       if (answer.revalidating && running.has(token)) keepForRefresh(refreshing, token, client)
-      respond(req, res, answer)
+      respond(req, res, answer.status, answer)
     } catch (cause) {
       fail(res, cause)
     } finally {
@@ -125,7 +142,10 @@ async function createImageHandler(given) {
     async close() {
       await handler.drain(BUDGET_MS).finally(forget)
     },
-    stats: () => /** @type {import('../index.d.ts').ImageHandlerStats} */ (handler.stats()),
+    stats() {
+      const stats = /** @type {import('../index.d.ts').ImageHandlerStats} */ (handler.stats())
+      return { ...stats, hits: stats.hits + hits.count }
+    },
   })
 }
 
@@ -212,10 +232,16 @@ function serverOrigin({ encrypted, localAddress, localPort }) {
   return `${encrypted ? 'https' : 'http'}://${host}:${localPort}`
 }
 
-/** @param {IncomingMessage} req @param {ServerResponse} res @param {import('../native.d.cts').NativeAnswer} answer */
-function respond(req, res, { body, headers, status }) {
+/**
+ * @param {IncomingMessage} req
+ * @param {ServerResponse} res
+ * @param {number} status
+ * @param {{ headers: string[], body: Buffer }} answer
+ */
+function respond(req, res, status, { headers, body }) {
   // The client has gone: nothing can be written any more, and nothing needs to be.
   if (res.destroyed) return
+  // One by one, and not as a list to writeHead(), which is quicker: what logs or compresses answers asks for them by name.
   for (let at = 0; at + 1 < headers.length; at += 2) {
     res.setHeader(/** @type {string} */ (headers[at]), /** @type {string} */ (headers[at + 1]))
   }

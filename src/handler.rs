@@ -9,6 +9,7 @@
 
 mod asked;
 mod handover;
+mod hot;
 mod incoming;
 mod kept;
 mod make;
@@ -23,7 +24,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use asked::Asked;
-pub use incoming::{AppAnswer, AppFetch, Fleet, HandlerOptions, Incoming, LocalSource, Variants, Way};
+pub use incoming::{
+    AppAnswer, AppFetch, DEFAULT_MEMORY_BYTES, Fleet, HandlerOptions, Incoming, LocalSource, Variants, Way,
+};
 pub use reply::{Found, Made, MadeHow, Observer, Reply, Steps};
 pub use worker::Maker;
 
@@ -41,7 +44,7 @@ use crate::key::CacheKey;
 use crate::log::Logger;
 use crate::negotiate::negotiate;
 use crate::request::{self, ImageRequest};
-use crate::response::{self, CacheStatus, Variant};
+use crate::response::{self, Answer, CacheStatus, Conditionals, Variant};
 use crate::runtime::{Pool, PoolOptions};
 use crate::stats::{Counters, Stats};
 use crate::upstream::remote::{Remote, RemoteOptions};
@@ -132,22 +135,6 @@ impl Handler {
     #[must_use]
     pub fn is_endpoint(&self, url: &str) -> bool {
         request::is_endpoint(split(url).0, &self.config)
-    }
-
-    /// The answer, if it takes neither I/O nor noticeable time: a mistake in the request, or a fresh variant in
-    /// memory that is sent as it is.
-    #[must_use]
-    pub fn answer_hot(&self, incoming: &Incoming) -> Option<Reply> {
-        let parsed = match self.parse(incoming) {
-            Ok(parsed) => parsed,
-            Err(error) => return Some(self.refuse_request(incoming, error)),
-        };
-        let asked = &parsed.asked;
-        let entry = self.cache.as_ref()?.hot(&asked.key, now_ms())?;
-        if response::takes_compression(&entry.extension, &self.config) {
-            return None;
-        }
-        Some(self.found(&asked.request, incoming, Found::new(asked, entry, CacheStatus::Hit)))
     }
 
     /// The answer, whatever it takes.
@@ -336,13 +323,18 @@ impl Handler {
     }
 
     fn found(&self, request: &ImageRequest, incoming: &Incoming, found: Found) -> Reply {
-        let Found { key, entry, status, revalidating, for_now_secs } = found;
-        let counter = match status {
+        let counter = match found.status {
             CacheStatus::Hit => &self.counters.hits,
             CacheStatus::Stale => &self.counters.stale,
             CacheStatus::Miss => &self.counters.misses,
         };
         counter.add(1);
+        let answer = self.answer_with(request, &incoming.conditionals(), &found);
+        Reply { answer, key: Some(found.key), status: Some(found.status), error: None }
+    }
+
+    fn answer_with(&self, request: &ImageRequest, client: &Conditionals<'_>, found: &Found) -> Answer {
+        let Found { entry, status, revalidating, for_now_secs, .. } = found;
         let variant = Variant {
             body: &entry.body,
             extension: &entry.extension,
@@ -351,10 +343,9 @@ impl Handler {
             fallback: entry.fallback.as_deref(),
             is_for_now: for_now_secs.is_some(),
         };
-        let conditionals = incoming.conditionals();
-        let mut answer = response::image(request, &variant, status, &conditionals, &self.config);
-        answer.revalidating = revalidating;
-        Reply { answer, key: Some(key), status: Some(status), error: None }
+        let mut answer = response::image(request, &variant, *status, client, &self.config);
+        answer.revalidating = *revalidating;
+        answer
     }
 
     async fn revalidate(

@@ -3,27 +3,27 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use napi::bindgen_prelude::{Buffer, Either, FnArgs, Function, Object, Uint8Array};
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Result, Status};
+use napi::bindgen_prelude::{Buffer, Either, Function, Object};
+use napi::{Env, Result};
 use napi_derive::napi;
-use tokio::sync::oneshot;
 
+use super::app::{App, LocalCall, NativeLocalAnswer};
 use super::log::{LogCall, logger, sink};
 use super::store::resolve_store;
 use super::values::js_error;
 use super::{configure_pool, io, millis, promise};
 use crate::config::Config;
 use crate::error::Error;
-use crate::handler::{AppAnswer, AppFetch, Handler, HandlerOptions, Incoming, LocalSource, Way};
+use crate::handler::{AppFetch, DEFAULT_MEMORY_BYTES, Handler, HandlerOptions, Incoming, LocalSource, Way};
 use crate::log::{Level, Logger};
 use crate::response::Answer;
 use crate::runtime::pool;
-use crate::upstream::local::LocalAnswer;
 use crate::upstream::private_hosts::AllowedPrivateHosts;
+
+/// JavaScript may fill this part of `memoryBytes` with answers that it keeps.
+const HITS_SHARE: u64 = 8;
 
 /// Options of the handler.
 #[napi(object)]
@@ -87,21 +87,6 @@ pub struct NativeRequest {
     pub origin: Option<String>,
 }
 
-/// The app's answer to an internal GET.
-#[napi(object)]
-pub struct NativeLocalAnswer {
-    /// HTTP status
-    pub status: u32,
-    /// names in lower case
-    pub headers: HashMap<String, String>,
-    /// decoded
-    pub body: Uint8Array,
-}
-
-/// The arguments of `fetchLocal`: href, token, id.
-type LocalCall = FnArgs<(String, u32, u32)>;
-type FetchLocal = ThreadsafeFunction<LocalCall, (), LocalCall, Status, false, true>;
-
 /// The answer to one request.
 #[napi(object, object_from_js = false)]
 pub struct NativeAnswer {
@@ -126,33 +111,21 @@ impl From<Answer> for NativeAnswer {
     }
 }
 
-/// Calls of `fetchLocal` that JavaScript has not settled yet.
-#[derive(Default)]
-struct Pending {
-    next: AtomicU32,
-    waiting: Mutex<HashMap<u32, oneshot::Sender<crate::Result<LocalAnswer>>>>,
+/// The answer to everybody who asks for a variant in memory and has none yet.
+#[napi(object, object_from_js = false)]
+pub struct NativeHit {
+    /// as `hit` tells it
+    pub number: f64,
+    /// name, value, name, value, …
+    pub headers: Vec<String>,
+    /// a copy, to be kept and sent to many
+    pub body: Buffer,
 }
 
-struct App {
-    fetch: FetchLocal,
-    pending: Arc<Pending>,
-}
-
-impl AppFetch for App {
-    fn fetch(&self, href: &str, token: u32) -> AppAnswer {
-        let id = self.pending.next.fetch_add(1, Ordering::Relaxed);
-        let (sender, receiver) = oneshot::channel();
-        self.pending.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, sender);
-        let called =
-            self.fetch.call((href.to_owned(), token, id).into(), ThreadsafeFunctionCallMode::NonBlocking);
-        let pending = Arc::clone(&self.pending);
-        Box::pin(async move {
-            if called != Status::Ok {
-                pending.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-                return Err(Error::Upstream(format!("the app can't be asked any more: {called}")));
-            }
-            receiver.await.unwrap_or_else(|_| Err(Error::Upstream("the app is gone".to_owned())))
-        })
+impl From<(u64, Answer)> for NativeHit {
+    fn from((number, answer): (u64, Answer)) -> Self {
+        let NativeAnswer { headers, body, .. } = answer.into();
+        Self { number: number as f64, headers, body }
     }
 }
 
@@ -162,6 +135,7 @@ pub struct NativeHandler {
     handler: Arc<Handler>,
     app: Option<Arc<App>>,
     origin: Option<String>,
+    hit_bytes: u64,
 }
 
 #[napi]
@@ -174,7 +148,7 @@ impl NativeHandler {
     #[napi(constructor)]
     pub fn new(
         env: Env,
-        options: NativeHandlerOptions,
+        mut options: NativeHandlerOptions,
         #[napi(ts_arg_type = "((href: string, token: number, id: number) => void) | undefined")]
         fetch_local: Option<Function<'_, LocalCall, ()>>,
         #[napi(
@@ -182,19 +156,16 @@ impl NativeHandler {
         )]
         log: Option<Function<'_, LogCall, ()>>,
     ) -> Result<Self> {
-        let app = fetch_local
-            .map(|function| {
-                let fetch =
-                    function.build_threadsafe_function().weak::<true>().callee_handled::<false>().build()?;
-                Ok::<_, napi::Error>(Arc::new(App { fetch, pending: Arc::default() }))
-            })
-            .transpose()?;
+        let app = fetch_local.map(|function| App::new(&function).map(Arc::new)).transpose()?;
         let sink = log.as_ref().map(sink).transpose()?;
         let origin = options.origin.clone();
+        let memory_bytes = options.memory_bytes.map_or(DEFAULT_MEMORY_BYTES, |bytes| bytes as u64);
+        let hit_bytes = memory_bytes / HITS_SHARE;
+        options.memory_bytes = Some((memory_bytes - hit_bytes) as f64);
         let handler = logger(options.log_level.as_deref(), options.log_format.as_deref(), sink)
             .and_then(|logger| build(options, logger))
             .map_err(|error| js_error(env, &error))?;
-        Ok(Self { handler: Arc::new(handler), app, origin })
+        Ok(Self { handler: Arc::new(handler), app, origin, hit_bytes })
     }
 
     /// Whether there is a bucket behind the cache.
@@ -223,6 +194,28 @@ impl NativeHandler {
     #[must_use]
     pub fn is_endpoint(&self, url: String) -> bool {
         self.handler.is_endpoint(&url)
+    }
+
+    /// The most bytes of answers that JavaScript may keep, its part of `memoryBytes`.
+    #[napi(getter)]
+    #[must_use]
+    pub fn hit_bytes(&self) -> f64 {
+        self.hit_bytes as f64
+    }
+
+    /// The number of the answer to a GET without conditions for this url and Accept header, if the variant lies in memory
+    /// and is fresh. What was kept of `hitAnswer` under that number is the answer. Only for urls of the endpoint.
+    #[napi]
+    #[must_use]
+    pub fn hit(&self, url: String, accept: Option<String>) -> Option<f64> {
+        self.handler.hit(&url, accept.as_deref()).map(|number| number as f64)
+    }
+
+    /// That answer, to be kept.
+    #[napi]
+    #[must_use]
+    pub fn hit_answer(&self, url: String, accept: Option<String>) -> Option<NativeHit> {
+        self.handler.hit_answer(&url, accept.as_deref()).map(NativeHit::from)
     }
 
     /// The answer; at once where it takes no I/O, else a promise of it.
@@ -265,21 +258,8 @@ impl NativeHandler {
     /// The outcome of one `fetchLocal`: the app's answer, or the text of what went wrong.
     #[napi]
     pub fn settle_local(&self, id: u32, outcome: Either<NativeLocalAnswer, String>) {
-        let Some(app) = &self.app else { return };
-        let sender = app.pending.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        let outcome = match outcome {
-            Either::A(answer) => Ok(LocalAnswer {
-                status: u16::try_from(answer.status).unwrap_or(500),
-                content_type: answer.headers.get("content-type").cloned(),
-                cache_control: answer.headers.get("cache-control").cloned(),
-                etag: answer.headers.get("etag").cloned(),
-                body: answer.body.to_vec().into(),
-            }),
-            Either::B(text) => Err(Error::Upstream(text)),
-        };
-        if let Some(sender) = sender {
-            // A receiver that is gone means that the process is closing.
-            let _ = sender.send(outcome);
+        if let Some(app) = &self.app {
+            app.settle(id, outcome);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The only code that names napi. Exports are thin: they turn JavaScript's values into ours, start the work on
 //! the pool or the runtime, and settle a promise with the outcome.
 
+mod app;
 mod handler;
 mod log;
 mod service;

@@ -16,6 +16,9 @@ use crate::response::Conditionals;
 use crate::upstream::local;
 use crate::upstream::private_hosts::AllowedPrivateHosts;
 
+/// Bytes of hot variants kept in memory, unless told otherwise.
+pub const DEFAULT_MEMORY_BYTES: u64 = 64 << 20;
+
 /// What a handler needs besides the Next config.
 #[derive(Clone)]
 pub struct HandlerOptions {
@@ -56,7 +59,7 @@ impl HandlerOptions {
         Self {
             dir,
             variants: Variants::default(),
-            memory_bytes: 64 << 20,
+            memory_bytes: DEFAULT_MEMORY_BYTES,
             max_queue: 1_000,
             counts_fetching: true,
             extra_ca_certs: None,

@@ -2,11 +2,13 @@
 //! takes regular expressions and a hash, costs as much as the rest of a hot answer.
 
 use std::num::NonZero;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use lru::LruCache;
 
 use super::Asked;
+use crate::cache::Entry;
 use crate::config::Config;
 use crate::error::Result;
 use crate::negotiate::until_avif;
@@ -19,24 +21,28 @@ const CAPACITY: NonZero<usize> = NonZero::new(1_024).expect("not zero");
 const LONGEST: usize = 2_048;
 
 /// A request that passed all checks.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Parsed {
     /// What the client gets.
     pub(super) asked: Asked,
     /// What it may get until there is that; `None` where it waits.
     pub(super) until_then: Option<Asked>,
+    /// The variant that it was answered with last, and the number of that answer. What is held weakly keeps its
+    /// address, so no other variant is taken for it once it is gone.
+    numbered: Mutex<Option<(Weak<Entry>, u64)>>,
 }
 
 /// The latest requests, by their query and Accept header.
 pub(super) struct RecentRequests {
     recent: Mutex<LruCache<String, Arc<Parsed>>>,
     is_avif_soon: bool,
+    last_number: AtomicU64,
 }
 
 impl RecentRequests {
     /// With `is_avif_soon`, clients need not wait for AVIF where they take WebP.
     pub(super) fn new(is_avif_soon: bool) -> Self {
-        Self { recent: Mutex::new(LruCache::new(CAPACITY)), is_avif_soon }
+        Self { recent: Mutex::new(LruCache::new(CAPACITY)), is_avif_soon, last_number: AtomicU64::new(0) }
     }
 
     /// [`request::parse`] under one config, which has to be the same for every call.
@@ -46,27 +52,51 @@ impl RecentRequests {
             let mime = until_avif(&asked.request.mime, accept, &config.images.formats);
             let until_then =
                 mime.filter(|_| self.is_avif_soon && !asked.request.is_blur).map(|mime| asked.in_type(mime));
-            Ok(Arc::new(Parsed { asked, until_then }))
+            Ok(Arc::new(Parsed { asked, until_then, numbered: Mutex::default() }))
         };
-        if query.len() + accept.map_or(0, str::len) > LONGEST {
-            return parse();
-        }
-        // No header holds a line break, so no two requests get the same name; an absent header counts as an empty one,
-        // as it does when it is read.
-        let name = [accept.unwrap_or_default(), query].join("\n");
-        let lock = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(parsed) = lock().get(&name) {
-            return Ok(Arc::clone(parsed));
+        let Some(name) = name(query, accept) else { return parse() };
+        if let Some(parsed) = self.named(&name) {
+            return Ok(parsed);
         }
         let parsed = parse()?;
-        lock().put(name, Arc::clone(&parsed));
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).put(name, Arc::clone(&parsed));
         Ok(parsed)
     }
+
+    /// What [`RecentRequests::parse`] has found of this request, if it is remembered.
+    pub(super) fn recall(&self, query: &str, accept: Option<&str>) -> Option<Arc<Parsed>> {
+        self.named(&name(query, accept)?)
+    }
+
+    /// The number of the answer to `parsed` with `entry`: another one as soon as either is another.
+    pub(super) fn number(&self, parsed: &Parsed, entry: &Arc<Entry>) -> u64 {
+        let mut numbered = parsed.numbered.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*numbered {
+            Some((last, number)) if Weak::as_ptr(last) == Arc::as_ptr(entry) => *number,
+            _ => {
+                let number = self.last_number.fetch_add(1, Ordering::Relaxed) + 1;
+                *numbered = Some((Arc::downgrade(entry), number));
+                number
+            }
+        }
+    }
+
+    fn named(&self, name: &str) -> Option<Arc<Parsed>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+}
+
+/// What a request is remembered by; `None` for one that is too long. No header holds a line break, so no two requests get
+/// the same name; an absent header counts as an empty one, as it does when it is read.
+fn name(query: &str, accept: Option<&str>) -> Option<String> {
+    let accept = accept.unwrap_or_default();
+    (query.len() + accept.len() <= LONGEST).then(|| [accept, query].join("\n"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::conformance::entry;
 
     #[test]
     fn the_second_time_is_like_the_first_and_like_no_other() {
@@ -105,6 +135,29 @@ mod tests {
         for _ in 0..2 {
             assert!(requests.parse("url=%2Fa.jpg&w=641&q=75", None, &config).is_err());
         }
+    }
+
+    #[test]
+    fn an_answer_keeps_its_number_until_it_is_another() {
+        let (requests, config) = (RecentRequests::new(false), Config::default());
+        let query = "url=%2Fa.jpg&w=640&q=75";
+        assert!(requests.recall(query, None).is_none(), "nothing is remembered yet");
+        let parsed = requests.parse(query, None, &config).expect("valid");
+        assert!(Arc::ptr_eq(&parsed, &requests.recall(query, None).expect("remembered")));
+        let (one, same) = (Arc::new(entry(b"x")), Arc::new(entry(b"x")));
+        let number = requests.number(&parsed, &one);
+        assert_eq!(requests.number(&parsed, &one), number);
+        assert_ne!(requests.number(&parsed, &same), number, "it was put in the place of the first one");
+        assert_ne!(requests.number(&parsed, &one), number, "no number comes back");
+        let other = requests.parse(query, Some("image/webp"), &config).expect("valid");
+        let last = requests.number(&parsed, &one);
+        assert_ne!(requests.number(&other, &one), last, "the headers depend on the request as well");
+        drop(one);
+        let later: Vec<_> = (0..100).map(|_| Arc::new(entry(b"x"))).collect();
+        assert!(
+            later.iter().all(|entry| requests.number(&parsed, entry) != last),
+            "no address is used twice"
+        );
     }
 
     #[test]
