@@ -208,9 +208,9 @@ fn encode_planes(
     // 1 is full range.
     encoder.control(ffi::AV1E_SET_COLOR_RANGE, 1)?;
     encoder.stop_with(progress);
-    let encoded = encoder.encode(planes);
+    let made = encoder.encode(planes);
     progress.check()?;
-    encoded
+    made
 }
 
 /// Called by libaom: whether to stop.
