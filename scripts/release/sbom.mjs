@@ -3,7 +3,7 @@
 //
 //   node scripts/release/sbom.mjs PLATFORM FILE
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { underNpm } from '../pack.mjs'
 import { featuresOf, platforms, readJson } from '../platforms.mjs'
@@ -23,15 +23,18 @@ function ofCargo(triple, features) {
     '--features',
     ['binding', ...features].join(','),
   ]
-  // It writes beside Cargo.toml and nowhere else.
+  // It writes beside each Cargo.toml of the workspace and nowhere else.
   const name = `sbom-${process.pid}`
   const how = ['--format', 'json', '--spec-version', '1.5', '--override-filename', name, '--quiet']
   run(['cargo', 'cyclonedx', ...how, ...graph], { env })
   const file = path.join(root, `${name}.json`)
+  const members = readdirSync(path.join(root, 'crates')).map((crate) =>
+    path.join(root, 'crates', crate, `${name}.json`),
+  )
   try {
     return JSON.parse(readFileSync(file, 'utf8').replaceAll(`path+file://${root}#`, 'path+file:///unsharp#'))
   } finally {
-    rmSync(file)
+    for (const written of [file, ...members]) rmSync(written, { force: true })
   }
 }
 
