@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { runWithCoverage } from './coverage.mjs'
 import { testApp } from './example.mjs'
-import { addressSanitizer, host } from './sanitizer.mjs'
+import { ASAN, addressSanitizer, host } from './sanitizer.mjs'
 import { installModules, requireCompilers } from './setup.mjs'
 import { attempt, has, root, run, stop } from './shell.mjs'
 import { toolchain } from './toolchain.mjs'
@@ -84,9 +84,6 @@ async function buildPlain(name, { counted = false } = {}) {
   })
   return path.join(folder, host, 'debug', name)
 }
-
-// Leaks are what glibc and rayon keep for the life of a thread; memory is bounded by the targets themselves.
-const ASAN = { ASAN_OPTIONS: 'detect_leaks=0:allocator_may_return_null=1' }
 
 function fuzz(names, seconds) {
   const programs = buildPrograms(names)

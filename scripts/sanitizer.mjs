@@ -18,6 +18,12 @@ export const rustlib = path.join(
   host,
 )
 
+/**
+ * What glibc and rayon keep for the life of a thread is no leak; what asks for more memory than there is gets none, as elsewhere. A file
+ * of mozjpeg has two tables of one name, each in a function.
+ */
+export const ASAN = { ASAN_OPTIONS: 'detect_leaks=0:allocator_may_return_null=1:detect_odr_violation=0' }
+
 /** The switch for rustc, or none where the toolchain comes without the sanitizer's library. */
 export function addressSanitizer() {
   const here = readdirSync(path.join(rustlib, 'lib')).some((name) => /^librustc.*_rt\.asan\.a$/.test(name))

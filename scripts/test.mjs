@@ -8,7 +8,7 @@ import { serverVariables } from '../__test__/support/redis.mjs'
 import { startStores } from '../__test__/support/stores.mjs'
 import { buildAddon } from './build.mjs'
 import { buildApp, example, testApp } from './example.mjs'
-import { addressSanitizer } from './sanitizer.mjs'
+import { ASAN, addressSanitizer } from './sanitizer.mjs'
 import { howToInstall, installModules, installTools, requireCompilers } from './setup.mjs'
 import { root, run, stop } from './shell.mjs'
 import { toolchain } from './toolchain.mjs'
@@ -33,9 +33,7 @@ if (only === 'asan') {
     CARGO_TARGET_DIR: path.join(root, 'target/asan'),
     RUSTC_BOOTSTRAP: '1',
     RUSTFLAGS: flag,
-    // What lives as long as the process is no leak; what asks for more than there is gets none, as elsewhere. A file
-    // of mozjpeg has two tables of one name, each in a function.
-    ASAN_OPTIONS: 'detect_leaks=0:allocator_may_return_null=1:detect_odr_violation=0',
+    ...ASAN,
     // The sanitizer puts room between the variables on the stack.
     RUST_MIN_STACK: String(64 << 20),
   }
