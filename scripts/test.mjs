@@ -14,7 +14,7 @@ import { root, run, stop } from './shell.mjs'
 import { toolchain } from './toolchain.mjs'
 
 const only = process.argv[2]
-if (only !== undefined && !['rust', 'node', 'asan'].includes(only)) stop(`There are rust and node tests, not ${only}.`)
+if (only !== undefined && !['rust', 'node', 'asan'].includes(only)) stop(`There are rust, node and asan, not ${only}.`)
 
 requireCompilers()
 const missing = installTools(['chromium'])
