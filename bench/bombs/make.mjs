@@ -256,6 +256,12 @@ export const BOMBS = [
     },
   ]),
   {
+    // Just as many pixels as a JPEG may have with trellis quantisation, which can't be stopped.
+    name: 'noise of 3840x2340 to jpeg',
+    file: () => noisy(3840, 2340).jpeg({ quality: 90 }).toBuffer(),
+    options: { width: 3840, format: 'jpeg', quality: 100 },
+  },
+  {
     name: 'noise of 3840x16000 to avif',
     file: () => noisy(3840, 16_000).jpeg({ quality: 80 }).toBuffer(),
     options: { width: 3840, format: 'avif' },
