@@ -15,7 +15,7 @@ function namesIn(folder) {
 }
 
 /** The files of all keys, as paths. */
-function variantFiles(cache) {
+export function variantFiles(cache) {
   const keys = namesIn(cache).filter((name) => name !== TEMPORARY)
   return keys.flatMap((key) => namesIn(path.join(cache, key)).map((name) => path.join(cache, key, name)))
 }
