@@ -172,7 +172,7 @@ describe('the command line', () => {
   })
 
   for (const [name, args, message] of [
-    ['ssr', ['--quotas', '1,x'], '--quotas: "x" is not a whole number from 0 to 256'],
+    ['ssr', ['--quotas', '1,x'], '--quotas: "x" is not a number from 0 to 256'],
     ['ssr', ['--format', 'gif'], '--format: "gif" is none of webp, avif'],
     ['http', ['--seconds', '0'], '--seconds: "0" is not a whole number from 1 to 600'],
     ['memory', ['--peers', 'vips'], '--peers: "vips" is none of sharp, unsharp'],

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import os from 'node:os'
 import { has, stop } from '../scripts/shell.mjs'
-import { namesOf, readArgs, wholeNumber, wholeNumbers } from './lib/args.mjs'
+import { namesOf, numbers, readArgs, wholeNumber } from './lib/args.mjs'
 import { documentOf, machineLine, startRun, writeResults } from './lib/machine.mjs'
 import { barCharts } from './lib/plot.mjs'
 import { comeFirst, quotaRefused } from './lib/quota.mjs'
@@ -19,7 +19,7 @@ const USAGE = `Usage: npm run bench:ssr [-- OPTIONS]
   --rate N         pages asked for per second, default 20
   --seconds N      of each measurement, default 8
   --rounds N       how often each server gets its turn, default 3
-  --quotas LIST    CPU quotas of the server, in CPUs; 0 is none; default 0,1,2
+  --quotas LIST    CPU quotas of the server, in CPUs, also a part of one; 0 is none; default 0,1,2
   --peers LIST     default sharp,alias,handler; sharp is always measured
   --saturate       ask for the next page as soon as one has come, instead of at a rate
   --first          come before whatever else runs on this machine (needs cgroups)
@@ -234,7 +234,7 @@ function readOptions() {
       rate: wholeNumber('rate', values.rate, [1, 1000]),
       seconds: wholeNumber('seconds', values.seconds, [1, 600]),
       rounds: wholeNumber('rounds', values.rounds, [1, 100]),
-      quotas: wholeNumbers('quotas', values.quotas, [0, 256]),
+      quotas: numbers('quotas', values.quotas, [0, 256]),
       peers: PEER_NAMES.filter((name) => name === 'sharp' || asked.includes(name)),
     }
   })

@@ -4,9 +4,14 @@
 //! beside it keeps its latency. A job first reads the header, then waits until the memory that it will take
 //! fits the budget, then runs.
 
+mod budget;
 pub mod heap;
 #[cfg(target_os = "linux")]
+mod pace;
+#[cfg(target_os = "linux")]
 mod placement;
+#[cfg(target_os = "linux")]
+mod quota;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +25,8 @@ use crate::image::{
     Format, Header, Inspected, Limits, Optimized, Options, Progress, inspect, inspect_to_draw, svg,
 };
 
+use budget::Budget;
+pub use budget::OVERDRAFT_BYTES;
 #[cfg(target_os = "linux")]
 use placement::Placement;
 
@@ -45,11 +52,11 @@ impl Placement {
     fn end(&self, (): ()) {
         match *self {}
     }
-}
 
-/// What one image may need beyond the whole budget, bytes: the needs are estimated from above, and a small image has to
-/// pass whatever the budget.
-pub const OVERDRAFT_BYTES: u64 = 64 << 20;
+    fn brake(&self) -> Arc<crate::image::limits::Brake> {
+        match *self {}
+    }
+}
 
 /// How much may run and wait at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -241,7 +248,10 @@ impl Pool {
                 Inspected::Bypass { format, header } => Ok(Outcome::Bypass { format, header, input }),
                 Inspected::Image(job) => {
                     let _grant = budget.wait_for(job.memory_bytes(&options))?;
-                    let progress = Progress::start(&limits, Arc::clone(&budget.cancelled));
+                    let mut progress = Progress::start(&limits, Arc::clone(&budget.cancelled));
+                    if let Some(placement) = &budget.shared.placement {
+                        progress = progress.braked_by(placement.brake());
+                    }
                     job.run(input, &options, &limits, &progress).map(Outcome::Optimized)
                 }
             },
@@ -376,62 +386,6 @@ fn return_large_blocks() {
         ONCE.call_once(|| unsafe {
             libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
         });
-    }
-}
-
-/// The budget as one job sees it.
-struct Budget {
-    shared: Arc<Shared>,
-    cancelled: Arc<AtomicBool>,
-}
-
-/// Holds its bytes until dropped.
-struct Grant<'a> {
-    shared: &'a Shared,
-    bytes: u64,
-}
-
-impl Budget {
-    /// Waits until `bytes` fit, unless they never will. Whoever holds a part of the budget is running on another thread and waits for
-    /// nothing, so this ends.
-    fn wait_for(&self, bytes: u64) -> Result<Grant<'_>> {
-        let mut state = self.shared.lock();
-        let budget = state.options.memory_budget_bytes;
-        if bytes > budget.saturating_add(OVERDRAFT_BYTES) {
-            return Err(Error::TooManyBytes(format!(
-                "decoding and encoding it takes up to {bytes} bytes of memory where the budget is {budget}"
-            )));
-        }
-        let ticket = state.budget_tickets;
-        state.budget_tickets += 1;
-        loop {
-            let limit = state.options.memory_budget_bytes;
-            let fits = state.budget_used_bytes == 0 || state.budget_used_bytes.saturating_add(bytes) <= limit;
-            let cancelled = self.cancelled.load(Ordering::Relaxed);
-            if state.budget_turn == ticket && (fits || cancelled) {
-                state.budget_turn += 1;
-                if !cancelled {
-                    state.budget_used_bytes = state.budget_used_bytes.saturating_add(bytes);
-                }
-                drop(state);
-                self.shared.budget_freed.notify_all();
-                return if cancelled {
-                    Err(Error::Aborted)
-                } else {
-                    Ok(Grant { shared: &self.shared, bytes })
-                };
-            }
-            state = self.shared.budget_freed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
-impl Drop for Grant<'_> {
-    fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.budget_used_bytes = state.budget_used_bytes.saturating_sub(self.bytes);
-        drop(state);
-        self.shared.budget_freed.notify_all();
     }
 }
 

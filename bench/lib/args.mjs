@@ -35,6 +35,16 @@ export function wholeNumbers(option, text, bounds) {
   return [...new Set(list)].sort((a, b) => a - b)
 }
 
+/** Numbers within bounds, fractions among them, in rising order and each once. */
+export function numbers(option, text, [low, high]) {
+  const list = text.split(',').map((part) => {
+    const value = /^\d+(\.\d+)?$/.test(part.trim()) ? Number(part) : Number.NaN
+    if (value >= low && value <= high) return value
+    throw new Error(`--${option}: ${JSON.stringify(part.trim())} is not a number from ${low} to ${high}`)
+  })
+  return [...new Set(list)].sort((a, b) => a - b)
+}
+
 /** Some of `allowed`, in the order of that list. */
 export function namesOf(option, text, allowed) {
   const list = text.split(',').map((part) => part.trim())

@@ -1,7 +1,7 @@
 //! What one image may cost, and the handle through which a running job learns that it should stop.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -69,6 +69,7 @@ pub struct Progress {
     deadline: Option<Instant>,
     timeout_ms: u64,
     clock: fn() -> Instant,
+    brake: Option<Arc<Brake>>,
 }
 
 impl Progress {
@@ -82,24 +83,63 @@ impl Progress {
     #[must_use]
     pub fn start_by(clock: fn() -> Instant, limits: &Limits, cancelled: Arc<AtomicBool>) -> Self {
         let deadline = (limits.timeout_ms > 0).then(|| clock() + Duration::from_millis(limits.timeout_ms));
-        Self { cancelled, deadline, timeout_ms: limits.timeout_ms, clock }
+        Self { cancelled, deadline, timeout_ms: limits.timeout_ms, clock, brake: None }
     }
 
     /// A job that nobody cancels and no clock stops.
     #[must_use]
     pub fn unbounded() -> Self {
-        Self { cancelled: Arc::default(), deadline: None, timeout_ms: 0, clock: Instant::now }
+        Self { cancelled: Arc::default(), deadline: None, timeout_ms: 0, clock: Instant::now, brake: None }
+    }
+
+    /// The same job, which also waits at its checks while `brake` is on.
+    #[must_use]
+    pub fn braked_by(self, brake: Arc<Brake>) -> Self {
+        Self { brake: Some(brake), ..self }
     }
 
     /// # Errors
     /// [`Error::Aborted`] once cancelled, [`Error::Timeout`] past the deadline.
     pub fn check(&self) -> Result<()> {
+        if let Some(brake) = &self.brake {
+            brake.wait();
+        }
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(Error::Aborted);
         }
         match self.deadline {
             Some(deadline) if (self.clock)() > deadline => Err(Error::Timeout(self.timeout_ms)),
             _ => Ok(()),
+        }
+    }
+}
+
+/// Makes running jobs wait for a while, at their next check.
+#[derive(Debug, Default)]
+pub struct Brake {
+    on: AtomicBool,
+    lock: Mutex<()>,
+    released: Condvar,
+}
+
+impl Brake {
+    /// Until [`Brake::release`].
+    pub fn hold(&self) {
+        self.on.store(true, Ordering::Relaxed);
+    }
+
+    /// Whoever waits goes on.
+    pub fn release(&self) {
+        // Under the lock, or somebody could look before and wait after.
+        let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.on.store(false, Ordering::Relaxed);
+        self.released.notify_all();
+    }
+
+    fn wait(&self) {
+        if self.on.load(Ordering::Relaxed) {
+            let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+            let _guard = self.released.wait_while(guard, |()| self.on.load(Ordering::Relaxed));
         }
     }
 }
@@ -136,5 +176,19 @@ mod tests {
         assert_eq!(progress.check(), Ok(()));
         NOW.set(NOW.get() + Duration::from_millis(1));
         assert_eq!(progress.check(), Err(Error::Timeout(5)));
+    }
+
+    #[test]
+    fn a_braked_job_waits_at_its_check_until_it_is_released() {
+        let brake = Arc::new(Brake::default());
+        let progress = Progress::unbounded().braked_by(Arc::clone(&brake));
+        assert_eq!(progress.check(), Ok(()));
+        brake.hold();
+        let (goes_on, waits) = std::sync::mpsc::channel();
+        let job = std::thread::spawn(move || goes_on.send(progress.check()));
+        assert!(waits.recv_timeout(Duration::from_millis(50)).is_err(), "it waits");
+        brake.release();
+        assert_eq!(waits.recv(), Ok(Ok(())));
+        job.join().expect("it ends").expect("it was heard");
     }
 }

@@ -4,7 +4,7 @@
 //! until the next period; low priority does not help, for a thread of whatever priority uses it up on a CPU that is
 //! idle. So the image threads stay on as many CPUs as the quota pays for, and one of these is where the main thread
 //! is: there it takes the CPU from them at once, and what all use together stays within the quota. Only our own
-//! threads are moved.
+//! threads are moved. Before all of it is used up they wait ([`super::pace`]).
 //!
 //! Where the page wants all of that CPU, images would hardly move. A thread that gets less than [`LEAST_SHARE`] of a
 //! CPU is therefore let onto any CPU every other while, at the cost of the page.
@@ -15,12 +15,17 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, getpid};
 use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::pace::Pace;
+use super::quota;
+use crate::image::limits::Brake;
 
 /// The environment variable that leaves the threads to the system.
 const SWITCH: &str = "UNSHARP_PLACEMENT";
-/// How often the main thread is looked for while images are in work. A quota's period is 100 ms, and a thread that is
-/// left behind on another CPU for one of these uses up a tenth of it.
-const TICK: Duration = Duration::from_millis(10);
+/// How often the main thread is looked for, and the time that is used up, while images are in work. A quota's period is
+/// 100 ms, and a thread that is left behind on another CPU for one of these uses up a twentieth of it.
+const TICK: Duration = Duration::from_millis(5);
 /// How long a thread stays as it was placed before its share is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 /// Of the time in which it has had work: one part in five.
@@ -31,8 +36,11 @@ const CLOCK_TICK: Duration = Duration::from_millis(10);
 /// Keeps the threads of a pool where the quota pays for them.
 #[derive(Debug)]
 pub(super) struct Placement {
-    /// How many CPUs' worth of time there is, rounded up.
+    /// In CPUs.
+    quota: f64,
+    /// How many CPUs that takes.
     width: usize,
+    brake: Arc<Brake>,
     state: Mutex<State>,
     work_came: Condvar,
 }
@@ -66,24 +74,27 @@ impl Placement {
             return None;
         }
         let allowed = allowed_cpus()?;
-        // Both follow the quota; the first rounds it up but knows only the innermost group's, the second
-        // rounds down and knows all.
-        let rounded_up = num_cpus::get();
-        let rounded_down = std::thread::available_parallelism().map_or(1, usize::from);
-        let width = if rounded_up < allowed.len() { rounded_up } else { rounded_down };
-        (width < allowed.len()).then(|| Self::new(width)).flatten()
+        let quota = quota::of_process()?;
+        (quota < allowed.len() as f64).then(|| Self::new(quota)).flatten()
     }
 
-    /// On `width` CPUs, at least one. Nothing where threads can't be placed.
-    pub(super) fn new(width: usize) -> Option<Arc<Self>> {
+    /// For `quota` CPUs. Nothing where threads can't be placed.
+    pub(super) fn new(quota: f64) -> Option<Arc<Self>> {
+        let width = quota.ceil().max(1.0) as usize;
         let mut state = State { allowed: allowed_cpus()?, ..State::default() };
         let main = read_stat(getpid())?.cpu;
-        state.place.follow(main, &state.allowed, width.max(1));
+        state.place.follow(main, &state.allowed, width);
         let placement =
-            Arc::new(Self { width: width.max(1), state: Mutex::new(state), work_came: Condvar::new() });
+            Self { quota, width, brake: Arc::default(), state: Mutex::new(state), work_came: Condvar::new() };
+        let placement = Arc::new(placement);
         let follower = Arc::clone(&placement);
         std::thread::Builder::new().name("unsharp-place".to_owned()).spawn(move || follower.run()).ok()?;
         Some(placement)
+    }
+
+    /// What the pool's jobs have to heed.
+    pub(super) fn brake(&self) -> Arc<Brake> {
+        Arc::clone(&self.brake)
     }
 
     /// Places the calling thread, which is the pool's from now on.
@@ -116,12 +127,15 @@ impl Placement {
     /// system no longer says where threads are.
     fn run(&self) {
         let mut looked = Instant::now();
+        let mut pace = Pace::new(self.quota, looked, used_by_process());
         loop {
             let mut state = self.lock();
             while state.running == 0 {
+                self.brake.release();
                 state = self.work_came.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             let Some(main) = read_stat(getpid()) else {
+                self.brake.release();
                 let State { workers, allowed, .. } = &mut *state;
                 for worker in workers.iter() {
                     put(worker, allowed);
@@ -137,6 +151,11 @@ impl Placement {
                 workers.iter().filter(|worker| !worker.let_out).for_each(|worker| put(worker, &place.cpus));
             }
             drop(state);
+            if pace.has_to_wait(Instant::now(), used_by_process()) {
+                self.brake.hold();
+            } else {
+                self.brake.release();
+            }
             std::thread::sleep(TICK);
         }
     }
@@ -227,6 +246,11 @@ struct Stat {
     cpu: usize,
     /// Time on CPUs in all.
     used: Duration,
+}
+
+fn used_by_process() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn read_stat(thread: Pid) -> Option<Stat> {

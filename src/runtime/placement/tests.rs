@@ -62,7 +62,7 @@ fn a_line_of_proc_is_read_whatever_the_name_of_the_thread() {
 
 #[test]
 fn a_thread_of_the_pool_runs_on_no_more_cpus_than_its_placement_has() {
-    let placement = Placement::new(1).expect("Linux says where threads are");
+    let placement = Placement::new(1.0).expect("Linux says where threads are");
     let seen = std::thread::spawn(move || {
         let worker = placement.join();
         placement.begin(worker);
