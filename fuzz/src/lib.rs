@@ -4,6 +4,7 @@
 //! the first check of a format. `fuzz_targets/` hands both to libFuzzer, one program a target; `replay` runs all of them
 //! without it.
 
+#[path = "../../tests/counting/mod.rs"]
 pub mod memory;
 pub mod mutate;
 pub mod targets;

@@ -13,6 +13,8 @@ mod scaled;
 mod simple;
 mod tiff;
 
+#[path = "../counting/mod.rs"]
+mod counting;
 #[path = "../picture/mod.rs"]
 mod picture;
 
@@ -23,9 +25,6 @@ use unsharp::image::{
     EncodeOptions, Inspected, Job, Limits, Optimized, Options, OutputFormat, Progress, SharpRules, format,
     inspect,
 };
-
-#[global_allocator]
-static ALLOCATOR: memory::Counting = memory::Counting;
 
 /// Decodes at full size.
 fn decoded(input: &[u8]) -> Result<Picture> {

@@ -1,7 +1,5 @@
 //! What decoding takes, measured, against what the header says it will.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::LazyLock;
 
 use unsharp::Error;
@@ -10,63 +8,13 @@ use unsharp::image::{Limits, Progress, format};
 
 use crate::make::samples::{self, Sample};
 use crate::make::webp;
-use crate::{job, to_png};
-
-thread_local! {
-    /// bytes held by this thread, and the most it held
-    static HELD: Cell<(isize, isize)> = const { Cell::new((0, 0)) };
-}
-
-/// The system's allocator, with a count per thread.
-pub struct Counting;
-
-fn count(change: isize) {
-    // A thread that is ending has no counter any more.
-    let _ = HELD.try_with(|held| {
-        let (now, peak) = held.get();
-        held.set((now + change, peak.max(now + change)));
-    });
-}
-
-// SAFETY: every call goes to `System` as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size().cast_signed());
-        // SAFETY: the caller keeps `alloc`'s contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size().cast_signed());
-        // SAFETY: the caller keeps `alloc_zeroed`'s contract.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        count(-layout.size().cast_signed());
-        // SAFETY: the caller keeps `dealloc`'s contract.
-        unsafe { System.dealloc(memory, layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Both may exist for a moment.
-        count(size.cast_signed());
-        count(-layout.size().cast_signed());
-        // SAFETY: the caller keeps `realloc`'s contract.
-        unsafe { System.realloc(memory, layout, size) }
-    }
-}
+use crate::{counting, job, to_png};
 
 /// The most bytes that `work` held at once beside what there was before. It runs as jobs do: on the only thread
 /// of a rayon pool, so that everything is counted here.
 pub fn peak<T: Send>(work: impl FnOnce() -> T + Send) -> (T, u64) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
-    pool.install(|| {
-        let before = HELD.get().0;
-        HELD.set((before, before));
-        let result = work();
-        (result, (HELD.get().1 - before) as u64)
-    })
+    pool.install(|| counting::peak(work))
 }
 
 /// Large enough for pixels to outweigh what is fixed.

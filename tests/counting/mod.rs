@@ -1,4 +1,4 @@
-//! How much memory a piece of work takes at its peak.
+//! How much memory a piece of work takes at its peak. For tests and for what is under fuzz/.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
