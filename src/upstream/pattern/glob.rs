@@ -175,6 +175,14 @@ mod tests {
         assert!(!glob.is_match("/b") && !glob.is_match("/xb"));
     }
 
+    /// As for JavaScript without its flag `u`.
+    #[test]
+    fn a_class_knows_no_properties_of_characters() {
+        let glob = Glob::pathname(r"/[\p{L}x-z]").unwrap();
+        assert!(glob.is_match("/p") && glob.is_match("/{") && glob.is_match("/L") && glob.is_match("/y"));
+        assert!(!glob.is_match("/a") && !glob.is_match(r"/\"));
+    }
+
     /// picomatch lets the last dot be any character here, and with it another domain's name match.
     #[test]
     fn a_dot_beside_a_range_or_stars_stays_a_dot() {

@@ -37,7 +37,10 @@ pub(super) fn class(inner: &[char]) -> (String, bool) {
         }
         match letter {
             '\\' => {
-                class.push('\\');
+                // JavaScript has no properties of characters without its flag `u`, and takes the letter.
+                if !matches!(inner.get(at + 1), Some('p' | 'P')) {
+                    class.push('\\');
+                }
                 class.extend(inner.get(at + 1));
                 at += 1;
             }
