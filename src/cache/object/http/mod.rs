@@ -2,16 +2,21 @@
 
 pub(crate) mod names;
 
+use std::error::Error as _;
+use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::BytesMut;
 use futures_util::TryStreamExt;
+use http_body_util::BodyExt;
+use hyper::Response;
 use object_store::ClientOptions;
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
+    HttpService,
 };
-use reqwest::{Client, redirect};
+use reqwest::{Body, Client, Request, Url, redirect};
 
 use super::StoreConfig;
 use crate::error::{Error, Result};
@@ -72,8 +77,54 @@ impl HttpService for Http {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let query = request.uri().query().unwrap_or_default();
         let lists = query.split('&').any(|pair| pair == "list-type=2" || pair == "comp=list");
-        let response = HttpService::call(&self.0, request).await?;
+        let response = send(&self.0, request).await?;
         if lists && response.status().is_success() { with_sound_names(response).await } else { Ok(response) }
+    }
+}
+
+/// object_store could do this itself, but brings HTTP/2 with it, which neither client speaks.
+async fn send(client: &Client, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    let (parts, body) = request.into_parts();
+    let url =
+        Url::parse(&parts.uri.to_string()).map_err(|error| HttpError::new(HttpErrorKind::Request, error))?;
+    let mut request = Request::new(parts.method, url);
+    *request.headers_mut() = parts.headers;
+    // What lies in one piece can be sent again when a kept connection turns out to be closed.
+    *request.body_mut() = Some(body.as_bytes().cloned().map_or_else(|| Body::wrap(body), Body::from));
+    let response: Response<Body> = client.execute(request).await.map_err(failed)?.into();
+    let (parts, body) = response.into_parts();
+    Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(body.map_err(failed))))
+}
+
+/// What kind decides whether the store tries again. The address falls away, whose query may hold a signature.
+fn failed(error: reqwest::Error) -> HttpError {
+    let kind = if error.is_timeout() {
+        HttpErrorKind::Timeout
+    } else if error.is_connect() {
+        HttpErrorKind::Connect
+    } else if error.is_decode() {
+        HttpErrorKind::Decode
+    } else {
+        std::iter::successors(error.source(), |&cause| cause.source())
+            .find_map(kind_of_cause)
+            .unwrap_or(HttpErrorKind::Unknown)
+    };
+    HttpError::new(kind, error.without_url())
+}
+
+fn kind_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<HttpErrorKind> {
+    if let Some(error) = cause.downcast_ref::<hyper::Error>() {
+        let cut = error.is_closed() || error.is_incomplete_message() || error.is_body_write_aborted();
+        let late = error.is_timeout().then_some(HttpErrorKind::Timeout);
+        return if cut { Some(HttpErrorKind::Request) } else { late };
+    }
+    match cause.downcast_ref::<io::Error>()?.kind() {
+        io::ErrorKind::TimedOut => Some(HttpErrorKind::Timeout),
+        io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => Some(HttpErrorKind::Interrupted),
+        _ => None,
     }
 }
 
@@ -84,7 +135,7 @@ async fn with_sound_names(response: HttpResponse) -> Result<HttpResponse, HttpEr
     while let Some(chunk) = chunks.try_next().await? {
         if page.len() + chunk.len() > LARGEST_PAGE_BYTES {
             let text = format!("a page of a listing has more than {LARGEST_PAGE_BYTES} bytes");
-            return Err(HttpError::new(HttpErrorKind::Decode, std::io::Error::other(text)));
+            return Err(HttpError::new(HttpErrorKind::Decode, io::Error::other(text)));
         }
         page.extend_from_slice(&chunk);
     }
