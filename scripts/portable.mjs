@@ -50,9 +50,8 @@ export function portable(platform, triple) {
       CARGO_TARGET_DIR: folder,
       CARGO_BUILD_TARGET: triple,
       CARGO_ZIGBUILD_ZIG_PATH: zig,
-      // mozjpeg otherwise has two tables of 64 KiB for what is one instruction. Nothing needs to unwind through the rest;
-      // mozjpeg, whose errors do, asks for its own tables for unwinding.
-      [`CFLAGS_${triple.replaceAll('-', '_')}`]: '-DUSE_CLZ_INTRINSIC -fno-asynchronous-unwind-tables',
+      // mozjpeg otherwise has two tables of 64 KiB for what is one instruction.
+      [`CFLAGS_${triple.replaceAll('-', '_')}`]: '-DUSE_CLZ_INTRINSIC',
       PATH: `${bin}${path.delimiter}${process.env.PATH}`,
     },
     target: triple.endsWith('-gnu') ? `${triple}.${OLDEST_GLIBC}` : triple,
