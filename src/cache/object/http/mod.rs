@@ -141,3 +141,6 @@ async fn with_sound_names(response: HttpResponse) -> Result<HttpResponse, HttpEr
     }
     Ok(HttpResponse::from_parts(parts, names::blank_foreign(page.freeze()).into()))
 }
+
+#[cfg(test)]
+mod tests;
