@@ -82,7 +82,7 @@ impl HttpService for Http {
     }
 }
 
-/// object_store could do this itself, but brings HTTP/2 with it, which neither client speaks.
+/// `object_store` could do this itself, but brings HTTP/2 with it, which neither client speaks.
 async fn send(client: &Client, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let (parts, body) = request.into_parts();
     let url =

@@ -1,4 +1,4 @@
-//! The one thing that lies between object_store and the client: requests as they are sent, failures by their kinds.
+//! The one thing that lies between `object_store` and the client: requests as they are sent, failures by their kinds.
 
 use object_store::PutPayload;
 use object_store::client::HttpRequestBody;
