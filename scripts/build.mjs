@@ -19,7 +19,7 @@ import { toolchain } from './toolchain.mjs'
 
 const PROFILES = ['release', 'fast', 'dev']
 
-/** What our own SIMD code would be once more for AVX-512 is no faster than what it is for AVX2. */
+/** Our own SIMD code for AVX-512 would be there once more, and spare at most 2 % of a lossy WebP's decoding against AVX2. */
 const RUSTFLAGS = { x64: '--cfg disable_dispatch_avx512' }
 
 /** What makes the system's own compilers build for more than the system that they are on. */
