@@ -156,6 +156,8 @@ image(
 for (const [name, channels, options] of [
   ['lossy', 3, { quality: 40 }],
   ['lossy-alpha', 4, { quality: 40, alphaQuality: 40 }],
+  ['lossy-alpha-fine', 4, { quality: 40, alphaQuality: 100, effort: 6 }],
+  ['lossy-alpha-few', 4, { quality: 40, alphaQuality: 5 }],
   ['lossless', 3, { lossless: true }],
   ['lossless-alpha', 4, { lossless: true }],
   ['near', 3, { nearLossless: true, quality: 40 }],

@@ -125,8 +125,8 @@ fn tall_png(width: u32, height: u32) -> Vec<u8> {
 #[test]
 fn what_takes_more_memory_than_there_is_says_so_in_its_header() {
     let limits = Limits::default();
-    // The largest WebP there is, in 30 bytes, and a strip that no side limit stops.
-    let vp8l = [0x2f, 0xfe, 0xbf, 0xff, 0x0f, 0, 0, 0, 0, 0];
+    // The largest WebP there is, whose five codes have one symbol each, in 30 bytes, and a strip that no side limit stops.
+    let vp8l = [0x2f, 0xfe, 0xbf, 0xff, 0x0f, 0x88, 0x88, 0x08, 0, 0];
     let largest = webp::riff(&webp::chunk(b"VP8L", &vp8l));
     let strip = tall_png(4_000, 65_000);
     for (name, file, format) in [

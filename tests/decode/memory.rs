@@ -96,7 +96,7 @@ fn an_image_over_the_limit_is_refused_before_memory_is_taken() {
     }
 }
 
-/// Two and a half megabytes of them make the decoder take more than a gigabyte, for a picture of sixteen pixels.
+/// Two and a half megabytes of them make the decoder take hundreds of them, for a picture of sixteen pixels.
 #[test]
 fn prefix_codes_of_a_lossless_webp_are_a_part_of_what_the_header_says() {
     let picture = |groups| webp::riff(&webp::chunk(b"VP8L", &webp::many_codes(groups, false)));
@@ -115,7 +115,7 @@ fn prefix_codes_of_a_lossless_webp_are_a_part_of_what_the_header_says() {
         let format = format::detect(&many).expect("WebP");
         let (_, peak) =
             peak(|| decode(&many, format, None, &Limits::default(), &Progress::unbounded()).map(drop));
-        assert!(peak > 16 << 20, "{peak} bytes: the decoder has met the codes");
+        assert!(peak > 5 << 20, "{peak} bytes: the decoder has met the codes");
         assert!(peak <= claimed(1000), "{peak} of {} bytes", claimed(1000));
         assert!(claimed(1000) <= peak + (2 << 20), "{peak} of {} bytes", claimed(1000));
     }

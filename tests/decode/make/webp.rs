@@ -74,7 +74,7 @@ impl Bits {
         self.put(symbol.into(), 8);
     }
 
-    /// A prefix code of eleven symbols with 1, 2, … 9, 10 and 10 bits, which the decoder makes a table of 4 KiB for.
+    /// A prefix code of eleven symbols with 1, 2, … 9, 10 and 10 bits, which the decoder makes a table of a kibibyte for.
     fn put_deep(&mut self) {
         // A code of ten lengths, six of which get three bits, four get four; they are written in an order of their own.
         self.put(0, 1);

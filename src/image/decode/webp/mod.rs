@@ -1,17 +1,19 @@
-//! Static WebP: lossy by a decoder of our own, lossless through the `image` crate.
+//! Static WebP by decoders of our own; what the file says of itself is read by the `image` crate.
 
 mod alpha;
+mod lossless;
 mod lossy;
-
-mod prefix_codes;
 
 use image::ImageDecoder;
 use image::codecs::webp::WebPDecoder;
 
+use self::alpha::Alpha;
+use self::lossless::memory::{Content, memory_bytes};
+use self::lossless::rows::Lossless;
 use self::lossy::Lossy;
 use super::animated::is_animated;
 use super::source::{COARSE, Source, failed};
-use super::{Decoded, Header, Layout, Pixels, exif, plausible_icc};
+use super::{Decoded, Header, Rows, exif, plausible_icc};
 use crate::error::{Error, Result};
 use crate::image::format::Format;
 use crate::image::limits::{Limits, Progress};
@@ -30,18 +32,16 @@ pub fn header(input: &[u8], limits: &Limits) -> Result<Header> {
         limits.check_pixels(width.into(), height.into())?;
     }
     let has_alpha = decoder.color_type().has_alpha();
-    let area = u64::from(width) * u64::from(height);
     let decoding = match chunks.bitstream {
-        // Rows, and the plane of alpha.
-        Some(Bitstream::Lossy(..)) if has_alpha => {
-            lossy::memory_bytes(width, 4) + area * alpha::BYTES_PER_PIXEL
+        Some(Bitstream::Lossy(..)) => {
+            // A plane that is not packed is read where it is.
+            let stream = chunks.alpha.filter(|_| has_alpha).and_then(alpha::lossless_stream);
+            let plane = stream.map_or(0, |stream| memory_bytes(stream, (width, height), Content::Plane));
+            lossy::memory_bytes(width, has_alpha) + plane
         }
-        Some(Bitstream::Lossy(..)) => lossy::memory_bytes(width, 3),
-        // The picture, a copy with alpha, and the images that describe its transforms.
-        _ => area * (if has_alpha { 4 } else { 3 } + 4 + 2),
+        Some(Bitstream::Lossless(_, stream)) => memory_bytes(stream, (width, height), Content::Picture),
+        None => 0,
     };
-    let codes =
-        chunks.lossless_stream().map_or(0, |stream| prefix_codes::memory_bytes(stream, (width, height)));
     let metadata = chunks.icc.map_or(0, <[u8]>::len) as u64;
     Ok(Header {
         width,
@@ -50,7 +50,7 @@ pub fn header(input: &[u8], limits: &Limits) -> Result<Header> {
         has_alpha,
         animated,
         depth: 8,
-        decoded_bytes: decoding + codes + metadata + (1 << 20),
+        decoded_bytes: decoding + metadata + (1 << 20),
     })
 }
 
@@ -68,10 +68,10 @@ pub fn decode<'a>(input: &'a [u8], limits: &Limits, progress: &'a Progress) -> R
         return Err(Error::Decode("animated WebP".to_owned()));
     }
     // What is taken for the picture is what the bitstream says, and not the canvas.
-    let Some(Bitstream::Lossy(coded, _) | Bitstream::Lossless(coded)) = chunks.bitstream else {
-        return Err(Error::Decode("WebP without image data".to_owned()));
-    };
-    if coded != (width, height) {
+    let bitstream = chunks.bitstream.ok_or_else(|| Error::Decode("WebP without image data".to_owned()))?;
+    let (Bitstream::Lossy(coded, _) | Bitstream::Lossless(coded, _)) = bitstream;
+    let size = (width, height);
+    if coded != size {
         return Err(Error::Decode(format!(
             "WebP of {width}x{height} px with data for {}x{}",
             coded.0, coded.1
@@ -80,22 +80,15 @@ pub fn decode<'a>(input: &'a [u8], limits: &Limits, progress: &'a Progress) -> R
     let has_alpha = decoder.color_type().has_alpha();
     let orientation = chunks.exif.map_or(1, exif::orientation);
     let icc = chunks.icc.map(<[u8]>::to_vec).and_then(plausible_icc);
-    if let Some(Bitstream::Lossy(size, data)) = chunks.bitstream {
-        let alpha = match chunks.alpha.filter(|_| has_alpha) {
-            Some(chunk) => alpha::read(chunk, size, progress)?,
-            None => None,
-        };
-        let rows = Lossy::new(data, alpha, progress)?;
-        let size = rows.size();
-        return Ok(Decoded::by_rows(Box::new(rows), size, icc, orientation));
-    }
-    let layout = if has_alpha { Layout::Rgba } else { Layout::Rgb };
-    let size = u64::from(width) * u64::from(height) * layout.channels() as u64;
-    let mut data = vec![0; size as usize];
-    decoder.read_image(&mut data).map_err(|error| failed(progress, error))?;
-    progress.check()?;
-    let pixels = Pixels::checked(data, width, height, layout)?.without_opaque_alpha();
-    Ok(Decoded::whole(pixels, icc, orientation))
+    let rows: Box<dyn Rows> = match bitstream {
+        Bitstream::Lossy(_, data) => {
+            let alpha = chunks.alpha.filter(|_| has_alpha);
+            let alpha = alpha.map(|chunk| Alpha::new(chunk, size, progress)).transpose()?;
+            Box::new(Lossy::new(data, alpha, progress)?)
+        }
+        Bitstream::Lossless(_, stream) => Box::new(Lossless::new(stream, size, has_alpha, progress)?),
+    };
+    Ok(Decoded::by_rows(rows, size, icc, orientation))
 }
 
 fn open<'a>(input: &'a [u8], progress: &'a Progress) -> Result<WebPDecoder<Source<'a>>> {
@@ -108,10 +101,10 @@ fn open<'a>(input: &'a [u8], progress: &'a Progress) -> Result<WebPDecoder<Sourc
     }
 }
 
-/// Width and height in px that a bitstream was coded with, and a lossy one's data.
+/// Width and height in px that a bitstream was coded with, and its data, of a lossless one what follows its header.
 enum Bitstream<'a> {
     Lossy((u32, u32), &'a [u8]),
-    Lossless((u32, u32)),
+    Lossless((u32, u32), &'a [u8]),
 }
 
 /// The chunks that are wanted, each in its first occurrence.
@@ -122,8 +115,6 @@ struct Chunks<'a> {
     /// the body of `ALPH`
     alpha: Option<&'a [u8]>,
     bitstream: Option<Bitstream<'a>>,
-    /// the body of `VP8L`
-    lossless: Option<&'a [u8]>,
 }
 
 impl<'a> Chunks<'a> {
@@ -144,26 +135,13 @@ impl<'a> Chunks<'a> {
                 b"EXIF" if chunks.exif.is_none() => chunks.exif = Some(chunk),
                 b"ALPH" if chunks.alpha.is_none() => chunks.alpha = Some(chunk),
                 b"VP8 " if chunks.bitstream.is_none() => chunks.bitstream = lossy_size(chunk),
-                b"VP8L" if chunks.bitstream.is_none() => {
-                    chunks.bitstream = lossless_size(chunk);
-                    chunks.lossless = Some(chunk);
-                }
+                b"VP8L" if chunks.bitstream.is_none() => chunks.bitstream = lossless_size(chunk),
                 _ => {}
             }
             // Chunks of odd size are padded; the last one's padding is often missing.
             rest = body.get(size + size % 2..).unwrap_or_default();
         }
         Ok(chunks)
-    }
-
-    /// What is coded without loss, behind its header: the picture, or the alpha of one that is lossy.
-    fn lossless_stream(&self) -> Option<&'a [u8]> {
-        match (self.lossless, self.alpha) {
-            (Some(picture), _) => picture.get(5..),
-            // The lowest two bits of the first byte say how it is packed, 1 being like a picture.
-            (None, Some([packing, stream @ ..])) if packing & 3 == 1 => Some(stream),
-            _ => None,
-        }
     }
 }
 
@@ -174,8 +152,14 @@ fn lossy_size(chunk: &[u8]) -> Option<Bitstream<'_>> {
     Some(Bitstream::Lossy((size(w1, w2), size(h1, h2)), chunk))
 }
 
-/// RFC 9649, 3.4: a signature byte, then 14 bits each of width − 1 and height − 1.
+/// RFC 9649, 3.4: a signature byte, then 14 bits each of width − 1 and height − 1, and a bit for transparency.
 fn lossless_size(chunk: &[u8]) -> Option<Bitstream<'_>> {
-    let bits = u32::from_le_bytes(*chunk.get(1..5)?.first_chunk::<4>()?);
-    Some(Bitstream::Lossless(((bits & 0x3fff) + 1, (bits >> 14 & 0x3fff) + 1)))
+    let (head, stream) = chunk.split_first_chunk::<5>()?;
+    let &[0x2f, ref bits @ ..] = head else { return None };
+    let bits = u32::from_le_bytes(*bits);
+    // The last three bits are a version, of which there is one.
+    if bits >> 29 != 0 {
+        return None;
+    }
+    Some(Bitstream::Lossless(((bits & 0x3fff) + 1, (bits >> 14 & 0x3fff) + 1), stream))
 }

@@ -32,6 +32,7 @@ use self::header::{Picture, SEGMENTS};
 use self::modes::{Luma, Macroblock, Neighbours};
 use self::predict::{ABOVE, BESIDE, ChromaSpace, Inside, LEFT, LumaSpace, SECOND, STRIDE};
 use self::window::{KEPT, Window};
+use super::alpha::Alpha;
 use crate::error::{Error, Result};
 use crate::image::decode::{Band, Layout, Rows, upsample};
 use crate::image::limits::Progress;
@@ -56,7 +57,7 @@ pub(super) struct Lossy<'a> {
     row: usize,
     /// rows given out already
     done: usize,
-    alpha: Option<Alpha>,
+    alpha: Option<AlphaBand<'a>>,
     out: Vec<u8>,
     chroma: Upsampling,
     level: Level,
@@ -78,27 +79,32 @@ struct Upsampling {
     mixed: Vec<u16>,
 }
 
-/// The plane of alpha, and a row of it that is padded.
-struct Alpha {
-    plane: Vec<u8>,
-    row: Vec<u8>,
+/// Alpha of the rows that are handed out at once.
+struct AlphaBand<'a> {
+    rows: Alpha<'a>,
+    /// each padded like a row of luma
+    band: Vec<u8>,
+    /// whether any was not opaque so far
+    matters: bool,
 }
 
-/// Bytes that reading a picture of so many px takes, at most. `channels` is 3 or 4.
-pub(super) fn memory_bytes(width: u32, channels: u64) -> u64 {
+/// Bytes that reading a picture so wide takes, at most, without what its alpha is read from.
+pub(super) fn memory_bytes(width: u32, has_alpha: bool) -> u64 {
+    // With alpha, that of a band and of the row before.
+    let (channels, more) = if has_alpha { (5, 1) } else { (3, 0) };
     let across = u64::from(width.div_ceil(16));
     let per_macroblock =
         (size_of::<[u8; 32]>() + size_of::<Edge>() + 4 + size_of::<Option<(Strength, bool)>>()) as u64;
-    let band = (channels * BAND_ROWS as u64 + 6) * 16;
+    let band = (channels * BAND_ROWS as u64 + 6 + more) * 16;
     Window::memory_bytes(across) + across * (per_macroblock + band + 32) + (64 << 10)
 }
 
 impl<'a> Lossy<'a> {
-    /// Starts to read. `alpha` has a byte for each pixel.
+    /// Starts to read. `alpha` has as many rows as the picture, and as wide.
     ///
     /// # Errors
     /// [`Error::Decode`] for a header that makes no sense.
-    pub(super) fn new(data: &'a [u8], alpha: Option<Vec<u8>>, progress: &'a Progress) -> Result<Self> {
+    pub(super) fn new(data: &'a [u8], alpha: Option<Alpha<'a>>, progress: &'a Progress) -> Result<Self> {
         let picture = Picture::read(data).map_err(damage)?;
         let (across, down) =
             (usize::from(picture.size.0).div_ceil(16), usize::from(picture.size.1).div_ceil(16));
@@ -118,18 +124,16 @@ impl<'a> Lossy<'a> {
             smoothing: vec![None; across],
             row: 0,
             done: 0,
-            alpha: alpha.map(|plane| Alpha { plane, row: vec![0; across * 16] }),
+            alpha: alpha.map(|rows| {
+                let band = vec![0; BAND_ROWS * across * 16];
+                AlphaBand { rows, band, matters: false }
+            }),
             out: vec![0; (BAND_ROWS * usize::from(picture.size.0) + colour::STEP) * channels + colour::SLACK],
             chroma: Upsampling::new(across * 16),
             level: Level::new(),
             progress,
             picture,
         })
-    }
-
-    /// px
-    pub(super) fn size(&self) -> (u32, u32) {
-        (self.picture.size.0.into(), self.picture.size.1.into())
     }
 
     /// Reads the next row of macroblocks and makes pixels of what is finished. Returns the number of rows.
@@ -149,6 +153,9 @@ impl<'a> Lossy<'a> {
         // The next edge changes three rows of chroma above it, and the one before is mixed with them.
         let end = if self.row == self.down { height } else { first + 9 };
         let rows = end - self.done;
+        if let Some(alpha) = &mut self.alpha {
+            alpha.fill(rows, usize::from(self.picture.size.0));
+        }
         for index in 0..rows {
             self.make_pixels(simd, (self.done + index, first), index);
         }
@@ -216,14 +223,15 @@ impl<'a> Lossy<'a> {
         let luma = &luma[(y + KEPT - first) * stride..][..*stride];
         self.chroma.fill(&self.window, (y, first), (width, height));
         let [cb, cr] = &self.chroma.rows;
-        let alpha = self.alpha.as_mut().map(|alpha| alpha.row(y, width));
+        let alpha = self.alpha.as_ref().filter(|alpha| alpha.matters);
+        let alpha = alpha.map(|alpha| &alpha.band[index * luma.len()..][..luma.len()]);
         let channels = if alpha.is_some() { 4 } else { 3 };
         let out = &mut self.out[index * width * channels..];
         colour::to_pixels(simd, [luma, cb, cr], alpha, width, out);
     }
 
     fn layout(&self) -> Layout {
-        if self.alpha.is_some() { Layout::Rgba } else { Layout::Rgb }
+        if self.alpha.as_ref().is_some_and(|alpha| alpha.matters) { Layout::Rgba } else { Layout::Rgb }
     }
 }
 
@@ -295,11 +303,15 @@ impl Upsampling {
     }
 }
 
-impl Alpha {
+impl AlphaBand<'_> {
+    /// Reads the next rows.
     #[inline(always)]
-    fn row(&mut self, y: usize, width: usize) -> &[u8] {
-        self.row[..width].copy_from_slice(&self.plane[y * width..][..width]);
-        &self.row
+    fn fill(&mut self, rows: usize, width: usize) {
+        for row in self.band.chunks_exact_mut(width.next_multiple_of(16)).take(rows) {
+            let row = &mut row[..width];
+            self.rows.next_row(row);
+            self.matters = self.matters || row.iter().any(|alpha| *alpha != 255);
+        }
     }
 }
 

@@ -162,7 +162,7 @@ fn what_is_held_does_not_grow_with_the_height() {
         lossy.out.len() + lossy.window.luma.len() + lossy.window.chroma[0].len() * 2
     };
     assert_eq!(held(&low), held(&high));
-    assert!(held(&high) as u64 <= memory_bytes(64, 3));
+    assert!(held(&high) as u64 <= memory_bytes(64, false));
 }
 
 #[test]
