@@ -223,6 +223,11 @@ impl Group {
         Some(group)
     }
 
+    /// Whether red and blue are 0 in every pixel that is written out.
+    pub(super) fn is_without_red_and_blue(&self) -> bool {
+        self.red.only() == Some(0) && self.blue.only() == Some(0)
+    }
+
     fn find_rest(&self) -> Option<u32> {
         Some(self.alpha.only()? << 24 | self.red.only()? << 16 | self.blue.only()?)
     }

@@ -101,6 +101,12 @@ impl<'a> Image<'a> {
             && !self.transforms.iter().any(|transform| matches!(transform, Transform::Prediction(_)))
     }
 
+    /// Whether red and blue are 0 in all that is written out, and predictions the only transform.
+    fn is_predicted_without_red_and_blue(&self) -> bool {
+        matches!(self.transforms[..], [Transform::Prediction(_)])
+            && self.codes.groups.iter().all(Group::is_without_red_and_blue)
+    }
+
     fn pixels<P: Sample>(&mut self, progress: &Progress) -> Result<Vec<P>> {
         pixels::read(&mut self.bits, &self.codes, self.size, progress)
     }

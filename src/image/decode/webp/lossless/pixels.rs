@@ -50,6 +50,25 @@ impl Sample for u32 {
     }
 }
 
+/// Alpha and, below it, green, of images in which red and blue are 0 wherever they are written out.
+impl Sample for u16 {
+    #[inline(always)]
+    fn beside(green: u32, group: &Group, bits: &mut Bits) -> Self {
+        (green | group.alpha.symbol(bits) << 8) as Self
+    }
+
+    #[inline(always)]
+    fn of(pixel: u32) -> Self {
+        (pixel >> 16 & 0xff00 | pixel >> 8 & 0xff) as Self
+    }
+
+    #[inline(always)]
+    fn place(self, cache_bits: u32) -> usize {
+        let [green, alpha] = self.to_le_bytes();
+        (u32::from(alpha) << 24 | u32::from(green) << 8).place(cache_bits)
+    }
+}
+
 /// Green alone, of images in which nothing else changes, so that the codes of the rest take no bits.
 impl Sample for u8 {
     #[inline(always)]

@@ -14,31 +14,31 @@ pub(super) struct Prediction {
 }
 
 impl Prediction {
-    /// The green of a picture, if nothing else in it ever changes; a prediction that looks at all channels then looks at
-    /// green alone.
-    pub(super) fn undo_green(&self, pixels: &[u32], progress: &Progress) -> Result<Option<Vec<u8>>> {
-        const REST: u32 = 0xffff_00ff;
+    /// The green of a picture without red and blue, if its alpha never changes; a prediction that looks at all channels then
+    /// looks at green alone. In `pixels` alpha stands above green.
+    pub(super) fn undo_green(&self, pixels: &[u16], progress: &Progress) -> Result<Option<Vec<u8>>> {
+        const ALPHA: u16 = 0xff00;
         let width = self.above.len() - 1;
         let mut above = vec![0; width + 1];
         let mut plane = vec![0; pixels.len()];
-        let first = pixels.first().map_or(0, |pixel| pixel & REST);
+        let first = pixels.first().map_or(0, |pixel| pixel & ALPHA);
         for (y, (row, pixels)) in plane.chunks_mut(width).zip(pixels.chunks(width)).enumerate() {
             progress.check()?;
             // What is predicted from neighbours is right. So is the first pixel, by which all others are measured, and from
             // where nothing is known all differ alike.
-            let mut wrong = if y == 0 { 0 } else { pixels[0] & REST };
+            let mut wrong = if y == 0 { 0 } else { pixels[0] & ALPHA };
             let mut from = 1;
             for (block, mode) in self.modes.row(y).iter().enumerate() {
                 let end = ((block + 1) << self.modes.side_bits).min(width);
                 let right = if y > 0 && !(1..14).contains(&mode_of(*mode)) { first } else { 0 };
-                wrong |= pixels[from..end].iter().fold(0, |wrong, pixel| wrong | (pixel & REST) ^ right);
+                wrong |= pixels[from..end].iter().fold(0, |wrong, pixel| wrong | (pixel & ALPHA) ^ right);
                 from = end;
             }
             if wrong != 0 {
                 return Ok(None);
             }
             for (green, pixel) in row.iter_mut().zip(pixels) {
-                *green = (pixel >> 8) as u8;
+                *green = *pixel as u8;
             }
             undo(&self.modes, &mut above, row, y);
         }

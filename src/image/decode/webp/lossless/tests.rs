@@ -147,6 +147,23 @@ fn planes_in_which_only_green_changes_are_read_like_pictures() {
     }
 }
 
+#[test]
+fn planes_that_are_predicted_are_read_like_pictures_whether_their_alpha_changes_or_not() {
+    let mut random = Random(6);
+    for seed in 0..200 {
+        let size = (1 + random.below(70), 1 + random.below(40));
+        let mut stream = Stream::new(seed);
+        stream.predicted(size, 1 + seed as usize % 2 * 2);
+        let stream = stream.into_bytes();
+        let sides = (size.0 as u32, size.1 as u32);
+        let image = Image::read(&stream, sides, &Progress::unbounded()).expect("a stream");
+        assert!(image.is_predicted_without_red_and_blue());
+        let wanted = expected(&file(&stream, size)).expect("image-webp reads it");
+        let plane = plane(&stream, sides).expect("a stream");
+        assert!(plane.iter().eq(wanted.iter().skip(1).step_by(4)), "{seed}");
+    }
+}
+
 fn plane(stream: &[u8], size: (u32, u32)) -> Result<Vec<u8>> {
     let plane = Plane::read(stream, size, &Progress::unbounded())?;
     let mut samples = vec![0; (size.0 * size.1) as usize];

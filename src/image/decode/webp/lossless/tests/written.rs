@@ -66,6 +66,14 @@ impl Stream {
         self.image((width, height), levels, true)
     }
 
+    /// A picture without red and blue whose one transform is a prediction. Alpha is what differs, up to that.
+    pub(super) fn predicted(&mut self, (width, height): (usize, usize), alphas: usize) {
+        self.number(0b001, 3);
+        self.blocks((width, height), [256, 14, 256, 256]);
+        self.number(0, 1);
+        self.image((width, height), [1, 256, 1, alphas], true);
+    }
+
     /// An image of blocks. Returns their side as a power of two, and the pixels.
     fn blocks(&mut self, (width, height): (usize, usize), levels: Levels) -> (usize, Vec<u32>) {
         let bits = self.random.below(8);
@@ -80,7 +88,8 @@ impl Stream {
 
     fn image(&mut self, (width, height): (usize, usize), levels: Levels, is_picture: bool) -> Vec<u32> {
         // A cache would make more than green count, and name groups that nobody chose.
-        let cache_bits = if levels == ALL { self.random.below(12) } else { 0 };
+        let cache_bits =
+            if levels == ALL || (is_picture && levels[3] > 1) { self.random.below(12) } else { 0 };
         self.number(usize::from(cache_bits > 0), 1);
         if cache_bits > 0 {
             self.number(cache_bits, 4);
