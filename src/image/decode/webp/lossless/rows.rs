@@ -146,7 +146,7 @@ impl Plane {
             });
             return Ok(Self { samples: image.pixels(progress)?, across: image.size.0, levels });
         }
-        // This is how libwebp writes alpha, unless it has few levels. Half of the memory is a tenth of the whole time.
+        // This is how libwebp writes alpha, unless it has few levels. It takes half the memory, which the system has to clear first.
         if image.is_predicted_without_red_and_blue() {
             let start = image.bits.clone();
             let pixels: Vec<u16> = image.pixels(progress)?;
