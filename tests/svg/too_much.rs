@@ -86,6 +86,30 @@ fn what_contains_itself_is_refused_however_long_the_way() {
     assert_refused("use", &small(uses));
 }
 
+/// What is drawn elsewhere takes properties over from where it stands.
+#[test]
+fn what_contains_itself_by_a_property_of_something_around_it_is_refused() {
+    let rect = "<rect width='9' height='9'/>";
+    let pattern = "<pattern id='p' width='.2' height='.2'><rect width='1' height='1'/></pattern>";
+    for around in ["fill='url(#p)'", "stroke='url(#p)'", "style='fill: url(#p)'"] {
+        assert_refused(
+            around,
+            &small(&format!("<g {around}>{pattern}</g><g fill='url(#p)' stroke='url(#p)'>{rect}</g>")),
+        );
+    }
+    let mask = "<g fill='url(#p)'><mask id='m'><rect width='9' height='9'/></mask></g>\
+                <pattern id='p' width='.2' height='.2'><rect width='1' height='1' mask='url(#m)'/></pattern>";
+    assert_refused("by a mask", &small(&format!("{mask}<rect width='9' height='9' mask='url(#m)'/>")));
+    let image = "<g fill='url(#p)'><rect id='r' width='9' height='9'/></g><filter id='f'><feImage href='#r'/></filter>\
+                 <pattern id='p' width='.2' height='.2'><rect width='1' height='1' fill='red' filter='url(#f)'/></pattern>";
+    assert_refused("by feImage", &small(&format!("{image}<rect width='9' height='9' fill='url(#p)'/>")));
+    // A copy takes over from where it is drawn, and nothing here comes back to itself.
+    let copy = "<pattern id='p' width='.2' height='.2'><use href='#r' fill='red'/></pattern>\
+                <g fill='url(#p)'><rect id='r' width='9' height='9'/></g>";
+    let drawn = draw(&small(copy), 20, 10).expect("a drawing");
+    assert_eq!(pixel(&drawn, 1, 1), [255, 0, 0, 255]);
+}
+
 #[test]
 fn style_sheets_and_attributes_without_end_are_refused() {
     let rules: String = (0..20_000).fold(String::new(), |mut rules, number| {

@@ -5,6 +5,7 @@
 //! so both are looked for first, in a time that grows with the length of the file alone.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use resvg::usvg::roxmltree::{Document, Node, NodeId};
 use simplecss::{AttributeOperator, DeclarationTokenizer, Element, PseudoClass, StyleSheet};
@@ -30,8 +31,11 @@ const NAMING: [&str; 6] = ["use", "feImage", "pattern", "filter", "linearGradien
 /// Properties that name something once an element.
 const OWN: [&str; 3] = ["clip-path", "mask", "filter"];
 
-/// And those that everything inside takes over.
+/// And those that everything inside takes over, be it what is drawn elsewhere.
 const INHERITED: [&str; 6] = ["fill", "stroke", "marker", "marker-start", "marker-mid", "marker-end"];
+
+/// Elements that are drawn where they are named, but take properties over from where they stand.
+const DRAWN_ELSEWHERE: [&str; 4] = ["pattern", "marker", "mask", "clipPath"];
 
 /// # Errors
 /// [`Error::Decode`] when too much is repeated, or something contains itself.
@@ -57,7 +61,8 @@ pub(super) fn check(document: &Document) -> Result<()> {
         return Err(too_much("has too many rules of style"));
     }
     let has_markers = document.descendants().any(|node| node.tag_name().name() == "marker");
-    let mut sizes = Sizes { ids, styles, has_markers, known: HashMap::new() };
+    let (known, taken_over) = (HashMap::new(), HashMap::new());
+    let mut sizes = Sizes { ids, styles, has_markers, known, taken_over };
     if sizes.of(document.root_element(), 0)? > elements.saturating_add(MAX_REPEATED) {
         return Err(too_much("repeats too much"));
     }
@@ -75,6 +80,8 @@ struct Sizes<'a, 'input> {
     has_markers: bool,
     /// `None` as long as it is being computed
     known: HashMap<NodeId, Option<u64>>,
+    /// What the properties of an element name that everything inside takes over.
+    taken_over: HashMap<NodeId, Rc<[String]>>,
 }
 
 impl<'a, 'input> Sizes<'a, 'input> {
@@ -95,30 +102,60 @@ impl<'a, 'input> Sizes<'a, 'input> {
         for child in node.children().filter(Node::is_element) {
             size = size.saturating_add(self.of(child, depth + 1)?);
         }
-        if NAMING.contains(&node.tag_name().name()) {
+        let tag = node.tag_name().name();
+        let mut each = 1_u64;
+        if NAMING.contains(&tag) {
             for attribute in node.attributes().filter(|attribute| attribute.name() == "href") {
                 let name = attribute.value().trim().strip_prefix('#').unwrap_or_default();
                 size = size.saturating_add(self.named(name, depth)?);
+                if tag == "feImage" {
+                    for target in self.ids.get(name).cloned().unwrap_or_default() {
+                        each = each.saturating_add(self.outside_of(target, depth)?);
+                    }
+                }
             }
         }
-        let (mut own, mut inherited) = (Vec::new(), Vec::new());
+        let mut own = Vec::new();
         self.properties(node, |name, value| {
             if OWN.contains(&name) {
                 own.extend(urls(value));
-            } else if INHERITED.contains(&name) {
-                inherited.extend(urls(value));
             }
         });
         for name in own {
             size = size.saturating_add(self.named(&name, depth)?);
         }
-        let mut each = 1_u64;
-        for name in inherited {
-            each = each.saturating_add(self.named(&name, depth)?);
+        for name in self.taken_over_from(node).iter() {
+            each = each.saturating_add(self.named(name, depth)?);
+        }
+        if DRAWN_ELSEWHERE.contains(&tag) {
+            each = each.saturating_add(self.outside_of(node, depth)?);
         }
         size = size.saturating_mul(each);
         self.known.insert(node.id(), Some(size));
         Ok(size)
+    }
+
+    /// What the properties name that an element takes over from all those around it.
+    fn outside_of(&mut self, node: Node<'a, 'input>, depth: u32) -> Result<u64> {
+        node.ancestors().skip(1).filter(Node::is_element).try_fold(0, |sum: u64, around| {
+            let names = self.taken_over_from(around);
+            names.iter().try_fold(sum, |sum, name| Ok(sum.saturating_add(self.named(name, depth)?)))
+        })
+    }
+
+    fn taken_over_from(&mut self, node: Node<'a, 'input>) -> Rc<[String]> {
+        if let Some(names) = self.taken_over.get(&node.id()) {
+            return Rc::clone(names);
+        }
+        let mut names = Vec::new();
+        self.properties(node, |name, value| {
+            if INHERITED.contains(&name) {
+                names.extend(urls(value));
+            }
+        });
+        let names: Rc<[String]> = names.into();
+        self.taken_over.insert(node.id(), Rc::clone(&names));
+        names
     }
 
     /// A marker is drawn at every point of an outline, of which each takes two bytes at least.
