@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::key::CacheKey;
 use crate::log::Level;
 
-/// A file may be replaced between the listing that names it and its GET; this often a key is listed anew.
+/// A file may be replaced between the listing that names it and its GET, or while a folder is listed, which then names
+/// neither of the two; this often a key is listed anew.
 const LISTINGS: u32 = 4;
 
 /// What a GET of a variant brought.
@@ -34,7 +35,10 @@ impl Bucket {
             let mut files = self.shared.files_of(key).await?;
             files.retain(Listed::is_variant);
             files.sort_by_cached_key(|file| std::cmp::Reverse(file.age_order()));
-            let mut vanished = false;
+            let mut vanished = files.is_empty() && self.shared.remembers(key);
+            if vanished && listing == LISTINGS {
+                self.shared.forget(key);
+            }
             for file in files {
                 match self.get(key, &file.name, Some(file.bytes)).await? {
                     Got::Sound(entry) => return Ok(Some(entry)),

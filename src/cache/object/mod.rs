@@ -343,6 +343,10 @@ impl Shared {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).put(key.clone(), name)
     }
 
+    fn remembers(&self, key: &CacheKey) -> bool {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
     fn forget(&self, key: &CacheKey) {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).pop(key);
     }

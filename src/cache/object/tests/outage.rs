@@ -31,6 +31,8 @@ enum Mood {
     /// Answers that something inside is broken.
     Broken,
     Denies,
+    /// Is well again after one listing that names nothing.
+    Blind,
 }
 
 /// Memory behind a store that has moods.
@@ -60,7 +62,7 @@ impl Moody {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let mood = *self.mood.lock().expect("unpoisoned");
         match mood {
-            Mood::Well => Ok(()),
+            Mood::Well | Mood::Blind => Ok(()),
             Mood::Silent => std::future::pending().await,
             Mood::Slow => {
                 sleep(REQUEST_BUDGET * 5).await;
@@ -107,7 +109,12 @@ impl ObjectStore for Moody {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        if *self.mood.lock().expect("unpoisoned") == Mood::Broken {
+        let mood = *self.mood.lock().expect("unpoisoned");
+        if mood == Mood::Blind {
+            self.be(Mood::Well);
+            return futures_util::stream::empty().boxed();
+        }
+        if mood == Mood::Broken {
             self.asked.fetch_add(1, Ordering::Relaxed);
             let error = object_store::Error::Generic { store: "moody", source: "broken".into() };
             return futures_util::stream::iter([Err(error)]).boxed();
@@ -162,6 +169,16 @@ impl Scene {
         }
         assert!(!self.bucket.is_available());
     }
+}
+
+/// As a folder does when the file is replaced while it is read.
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_misses_what_was_saved_is_not_believed_at_once() {
+    let scene = scene(Mood::Blind).await;
+    assert_eq!(scene.bucket.load(&key(1)).await, Ok(Some(made(b"body", 1_000))));
+    scene.store.be(Mood::Blind);
+    assert_eq!(scene.bucket.load(&key(2)).await, Ok(None), "of what is not known one listing is enough");
+    assert_eq!(*scene.store.mood.lock().expect("unpoisoned"), Mood::Well);
 }
 
 #[tokio::test(start_paused = true)]
