@@ -1,9 +1,6 @@
 // WebP now, AVIF soon: in front of a real Next app, in the service, and in several replicas of it.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { test } from 'node:test'
 import sharp from 'sharp-reference'
 import { serve } from '../index.js'
@@ -15,6 +12,7 @@ import {
   publicFile,
   startApp,
   startUpstream,
+  tempFolder,
   until,
   WEBP,
 } from './support/app.mjs'
@@ -122,8 +120,7 @@ test('createImageHandler({ avifSoon: true })', async (t) => {
 })
 
 test('the service with avifSoon', async (t) => {
-  const folder = mkdtempSync(path.join(tmpdir(), 'unsharp-soon-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = tempFolder(t)
   const upstream = await startUpstream(t, () => ({ headers: JPEG, body: photo }))
   const file = { fallback: upstream.origin, images: FORMATS, experimental: { imgOptTimeoutInSeconds: 0 } }
 
@@ -170,16 +167,14 @@ test('the service with avifSoon', async (t) => {
 
 for (const [name, start] of Object.entries({
   filesystem: async (t) => {
-    const folder = mkdtempSync(path.join(tmpdir(), 'unsharp-soon-'))
-    t.after(() => rmSync(folder, { recursive: true, force: true }))
+    const folder = tempFolder(t)
     return { url: `filesystem:${folder}` }
   },
   ...Object.fromEntries(Object.entries(serverPrograms()).map(([key, program]) => [key, (t) => startRedis(t, program)])),
 })) {
   test(`replicas over ${name} make one WebP and one AVIF`, async (t) => {
     const storage = await start(t)
-    const folder = mkdtempSync(path.join(tmpdir(), 'unsharp-soon-'))
-    t.after(() => rmSync(folder, { recursive: true, force: true }))
+    const folder = tempFolder(t)
     const upstream = await startUpstream(t, () => ({ headers: JPEG, body: photo }))
     const file = {
       ...{ fallback: upstream.origin, storage: storage.url, images: FORMATS, avifSoon: true },

@@ -2,12 +2,11 @@
 // run by a test that is named here. Code and links are what they seem.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { APP, startApp } from './support/app.mjs'
+import { APP, startApp, tempFolder } from './support/app.mjs'
 import { cleanEnv, startService } from './support/service.mjs'
 import { bucketAndCache, writeVariant } from './support/variants.mjs'
 
@@ -140,8 +139,7 @@ function checkPaths(args) {
 }
 
 test('every piece of JavaScript in the documents can be parsed, and imports what is there', (t) => {
-  const folder = mkdtempSync(path.join(tmpdir(), 'unsharp-docs-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = tempFolder(t)
   for (const page of pages) {
     for (const [at, code] of blocks(page, 'js', 'ts').entries()) {
       const file = path.join(folder, `${at}.mjs`)

@@ -1,14 +1,13 @@
 // Sources over HTTPS: whose certificates are trusted.
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { rootCertificates } from 'node:tls'
 import { createImageHandler } from '../index.js'
-import { publicFile, startApp, startUpstream } from './support/app.mjs'
+import { publicFile, startApp, startUpstream, tempFolder } from './support/app.mjs'
 import { localhostCertificate } from './support/certificates.mjs'
 
 const { ca, ...certificate } = localhostCertificate()
@@ -29,8 +28,7 @@ async function startHttps(t) {
 }
 
 test('the authorities in NODE_EXTRA_CA_CERTS are trusted', async (t) => {
-  const folder = mkdtempSync(path.join(tmpdir(), 'unsharp-ca-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = tempFolder(t)
   const file = path.join(folder, 'ca.pem')
   writeFileSync(file, ca)
   const { images, url } = await startHttps(t)

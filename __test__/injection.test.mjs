@@ -2,12 +2,9 @@
 // line of a log, or steer the terminal that shows it.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { test } from 'node:test'
-import { allow, publicFile, startUpstream } from './support/app.mjs'
+import { allow, publicFile, startUpstream, tempFolder } from './support/app.mjs'
 import { startService } from './support/service.mjs'
 
 const photo = publicFile('photo.jpg')
@@ -36,8 +33,7 @@ test('nothing that is sent begins a header or a line of the log', async (t) => {
     const headers = { 'content-type': 'text/html\x9b;a=\xff', etag: '"\x9b31m\xff"', 'cache-control': 'max-age=\xff9' }
     return { headers, body: photo }
   })
-  const folder = mkdtempSync(path.join(tmpdir(), 'unsharp-injection-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = tempFolder(t)
   const service = await startService(t, {
     ...{ folder, file: { images: allow(upstream) } },
     flags: ['--access-log', '--log-level', 'debug', '--log-format', 'json', '--fallback', upstream.origin],

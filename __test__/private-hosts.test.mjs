@@ -1,24 +1,15 @@
 // allowedPrivateHosts: images from inside, while the rest of the inside stays closed.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { test } from 'node:test'
 import { createImageHandler, createOptimizer, UnsharpError } from '../index.js'
-import { allow, imagePath, publicFile, send, startUpstream, WEBP } from './support/app.mjs'
+import { allow, imagePath, publicFile, send, startUpstream, tempFolder, WEBP } from './support/app.mjs'
 import { runService, startService } from './support/service.mjs'
 
 const photo = publicFile('photo.jpg')
 const always = () => ({ headers: { 'content-type': 'image/jpeg' }, body: photo })
 const closed = { dangerouslyAllowLocalIP: false }
-
-function tempFolder(t) {
-  const folder = mkdtempSync(path.join(tmpdir(), 'unsharp-hosts-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
 
 /** A handler in this process, and what it has logged. */
 async function start(t, options) {

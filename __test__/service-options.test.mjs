@@ -1,25 +1,18 @@
 // Where the settings of the service come from, and what stops its start.
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { createOptimizer, serve, UnsharpError } from '../index.js'
-import { allow, freshDist, publicFile, startUpstream } from './support/app.mjs'
+import { allow, freshDist, publicFile, startUpstream, tempFolder } from './support/app.mjs'
 import { runService, startService } from './support/service.mjs'
 
 const require = createRequire(import.meta.url)
 const { SETTINGS, flagOf, variableOf } = require('../lib/service-settings.js')
 const photo = publicFile('photo.jpg')
 const always = () => ({ headers: { 'content-type': 'image/jpeg' }, body: photo })
-
-function tempFolder(t) {
-  const folder = mkdtempSync(path.join(tmpdir(), 'unsharp-service-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
 
 test('a wrong command line, variable or file stops the start with one line', async (t) => {
   const folder = tempFolder(t)

@@ -5,9 +5,9 @@ import { createHash } from 'node:crypto'
 import { Agent, request } from 'node:http'
 import { test } from 'node:test'
 import sharp from 'sharp-reference'
-import { imagePath, publicFile, until, WEBP } from './support/app.mjs'
+import { imagePath, publicFile, tempFolder, until, WEBP } from './support/app.mjs'
 import { serverPrograms, startRedis } from './support/redis.mjs'
-import { startReplicas, tempFolder, total } from './support/replicas.mjs'
+import { startReplicas, total } from './support/replicas.mjs'
 import { gate } from './support/service.mjs'
 
 const photo = publicFile('photo.jpg')

@@ -1,31 +1,16 @@
 // `npx unsharp serve`: the image endpoint without a Next app.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import sharp from 'sharp-reference'
-import { allow, publicFile, startUpstream, until } from './support/app.mjs'
-import { gate, startService } from './support/service.mjs'
+import { allow, publicFile, startUpstream, tempFolder, until } from './support/app.mjs'
+import { gate, serviceOver, startService } from './support/service.mjs'
 
 const photo = publicFile('photo.jpg')
 const JPEG = { 'content-type': 'image/jpeg', 'cache-control': 'max-age=3600' }
-
-function tempFolder(t) {
-  const folder = mkdtempSync(path.join(tmpdir(), 'unsharp-service-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
-
-/** A service whose relative urls come from an upstream that answers so. */
-async function serviceOver(t, answer, { flags = [], images = {}, ...more } = {}) {
-  const upstream = await startUpstream(t, answer)
-  const file = { fallback: upstream.origin, images: allow(upstream, images) }
-  const service = await startService(t, { file, folder: tempFolder(t), flags, ...more })
-  return { service, upstream }
-}
 
 const always = () => ({ headers: JPEG, body: photo })
 
@@ -316,70 +301,6 @@ test('metrics, timings and the access log say what happened', async (t) => {
   )
   assert.deepEqual([second.cache, second.trace_id], ['HIT', undefined])
   assert.deepEqual([third.status, third.code], [400, 'ERR_UNSHARP_INVALID_REQUEST'])
-})
-
-test('SIGTERM finishes what runs, refuses what is new, and exits with 0', async (t) => {
-  const { open, opened } = gate()
-  const { service, upstream } = await serviceOver(t, () => opened.then(always))
-  const answer = service.image({ url: '/photo.jpg', w: 256 })
-  await until(
-    () => upstream.requests.length,
-    (requests) => requests === 1,
-  )
-  const idle = connect(service.port, '127.0.0.1')
-  await once(idle, 'connect')
-  service.child.kill('SIGTERM')
-  await once(idle, 'close')
-  await until(
-    () =>
-      service.get('/healthz').then(
-        () => 'answered',
-        (error) => error.code,
-      ),
-    (code) => code === 'ECONNREFUSED',
-  )
-  open()
-  const { status, headers } = await answer
-  assert.deepEqual([status, headers.connection], [200, 'close'])
-  assert.deepEqual(await service.exited, [0, null])
-})
-
-test('the grace is the longest that a drain takes', async (t) => {
-  const { open, opened } = gate()
-  t.after(open)
-  const { service, upstream } = await serviceOver(t, () => opened.then(always), { flags: ['--shutdown-grace', '100'] })
-  const answer = service.image({ url: '/photo.jpg', w: 256 }).catch((error) => error.code)
-  await until(
-    () => upstream.requests.length,
-    (requests) => requests === 1,
-  )
-  service.child.kill('SIGTERM')
-  assert.deepEqual(await service.exited, [0, null])
-  assert.equal(await answer, 'ECONNRESET')
-  assert.match(service.output.err, /the time to finish in was over/)
-})
-
-test('SIGINT twice stops at once', async (t) => {
-  const { open, opened } = gate()
-  t.after(open)
-  const { service, upstream } = await serviceOver(t, () => opened.then(always))
-  const answer = service.image({ url: '/photo.jpg', w: 256 }).catch((error) => error.code)
-  await until(
-    () => upstream.requests.length,
-    (requests) => requests === 1,
-  )
-  service.child.kill('SIGINT')
-  await until(
-    () =>
-      service.get('/healthz').then(
-        () => 'answered',
-        (error) => error.code,
-      ),
-    (code) => code === 'ECONNREFUSED',
-  )
-  service.child.kill('SIGINT')
-  assert.deepEqual(await service.exited, [130, null])
-  assert.equal(await answer, 'ECONNRESET')
 })
 
 test('a client that sends nothing sensible harms nobody else', async (t) => {

@@ -1,91 +1,24 @@
-// unsharp in unmodified Next servers: `next start`, `next dev` and standalone, on the three versions of Next.
+// unsharp in an unmodified Next 16: `next start`, `next dev` and standalone.
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { ask } from '../parity/lib/session.mjs'
-import { cachedFiles, cacheKey, imagePath, until } from './support/app.mjs'
-import { filesIn, nextApp, skip } from './support/next-app.mjs'
-
-/** What create-next-app writes. */
-const FRESH = `/** @type {import('next').NextConfig} */
-const nextConfig = {
-  /* config options here */
-}
-
-export default nextConfig
-`
-/** The second of the two edits that the README asks for; the first is \`npm install unsharp\`. */
-const wrap = (config) =>
-  `import { withUnsharp } from 'unsharp/next'\n${config.replace(/export default (\w+)/, 'export default withUnsharp($1)')}`
+import { cachedFiles, cacheKey, until } from './support/app.mjs'
+import { nextApp, skip } from './support/next-app.mjs'
+import {
+  assertCachesWork,
+  assertOptimized,
+  assertPictureOfText,
+  assertWithoutSharp,
+  FRESH,
+  OURS,
+  STANDALONE,
+  wrap,
+} from './support/ways.mjs'
 
 /** Next's limit of 7 s per image would make a test about answers one about time. */
 const PATIENT = 'experimental: { imgOptTimeoutInSeconds: 600 }'
 const AVIF = `images: { formats: ['image/avif'] }, ${PATIENT}`
-const OURS = ['unsharp.linux-x64-gnu.node']
-/** The custom server of the README. */
-const CUSTOM_SERVER = `import { createServer } from 'node:http'
-import next from 'next'
-import { createImageHandler } from 'unsharp'
-const dir = import.meta.dirname
-const app = next({ dir })
-await app.prepare()
-const handle = app.getRequestHandler()
-const images = await createImageHandler({ dir, nextConfig: {}, handle })
-const server = createServer(async (req, res) => (await images(req, res)) || handle(req, res))
-server.listen(Number(process.env.PORT), '127.0.0.1')
-`
-/** Next takes this for `output: 'standalone'`. */
-const STANDALONE = { env: { NEXT_PRIVATE_STANDALONE: 'true' } }
-
-async function assertOptimized(server, type = 'image/webp') {
-  const answer = await server.image()
-  assert.deepEqual([answer.status, answer.headers['content-type']], [200, type], server.log())
-  // Next's answer to a sharp that fails is the original, which is a JPEG of 91565 bytes.
-  assert.ok(answer.body.length < 60_000, String(answer.body.length))
-  return answer
-}
-
-async function assertPictureOfText(server) {
-  const answer = await server.get('/og')
-  assert.deepEqual([answer.status, answer.headers['content-type']], [200, 'image/png'])
-  assert.equal(answer.body.subarray(1, 4).toString(), 'PNG')
-}
-
-/**
- * ISR and the data cache with its tags, both of which go through a cacheHandler where there is one.
- *
- * @param {object} server
- * @param {string} [dir] where Next's own handler writes pages, when that is the one
- */
-async function assertCachesWork(server, dir) {
-  const number = await server.json('/tagged')
-  assert.equal(await server.json('/tagged'), number, 'cached')
-  await server.get('/revalidate')
-  assert.notEqual(await server.json('/tagged'), number, 'revalidated by tag')
-
-  for (const page of ['/isr', '/old']) {
-    const made = async () => /made at[^0-9]*(\d+)/.exec((await server.get(page)).text)[1]
-    const first = await made()
-    const second = await until(made, (now) => now !== first)
-    const isWritten = ({ name }) =>
-      name.endsWith('.html') && readFileSync(path.join(dir, '.next/server', name), 'utf8').includes(second)
-    if (dir) assert.ok(filesIn(path.join(dir, '.next/server')).some(isWritten), `${page} is on disk`)
-  }
-}
-
-function assertWithoutSharp({ dir }, app) {
-  const files = filesIn(dir)
-  const foreign = files.filter(({ name }) => /node_modules\/(sharp|@img)\/|vips/.test(name))
-  assert.deepEqual(foreign, [])
-  assert.ok(files.some(({ name }) => name.endsWith(`/${OURS}`)))
-
-  const sum = (list) => list.reduce((bytes, file) => bytes + file.bytes, 0)
-  const modules = path.join(app.dir, 'node_modules')
-  const sharps = ['sharp', '@img'].map((name) => path.join(modules, name)).filter(existsSync)
-  const addon = sum(files.filter(({ name }) => name.endsWith('.node')))
-  return { bytes: sum(files) - addon, sharpBytes: sum(sharps.flatMap(filesIn)) }
-}
 
 describe('Next 16', { skip }, () => {
   let app
@@ -345,66 +278,3 @@ describe('Next 16', { skip }, () => {
     assert.doesNotMatch(server.log(), /unsharp/)
   })
 })
-
-for (const major of [15, 14]) {
-  describe(`Next ${major}`, { skip }, () => {
-    let app
-    before(() => {
-      // Next 14 comes without sharp, which that route imports; 15 loads what routes import when it starts.
-      app = nextApp(major, { leaveOut: ['app/own'] })
-      app.write('next.config.mjs', wrap(FRESH))
-      app.build(STANDALONE)
-    })
-    after(() => app.delete())
-
-    test('next start optimizes by unsharp', async (t) => {
-      const server = await app.start(t)
-      await assertOptimized(server)
-      await assertPictureOfText(server)
-      assert.deepEqual(await server.imageLibraries(), OURS)
-      assert.deepEqual(await server.json('/edge'), 'from the edge')
-      assert.doesNotMatch(server.log(), /unsharp/)
-    })
-
-    test('so does a standalone server, which has no sharp', async (t) => {
-      const standalone = app.standalone()
-      t.after(standalone.delete)
-      assertWithoutSharp(standalone, app)
-      const server = await standalone.start(t)
-      await assertOptimized(server)
-      await assertPictureOfText(server)
-      assert.deepEqual(await server.imageLibraries(), OURS)
-      assert.deepEqual(await server.json('/edge'), 'from the edge')
-      await assertCachesWork(server, standalone.dir)
-      assert.doesNotMatch(server.log(), /unsharp/)
-    })
-
-    test('behind createImageHandler() a client that leaves does not spoil the image for others', async (t) => {
-      app.write('server.mjs', CUSTOM_SERVER)
-      // Long enough on its way for clients to leave in the middle; what follows the picture is ignored.
-      const photo = readFileSync(path.join(app.dir, 'public/photo.jpg'))
-      writeFileSync(path.join(app.dir, 'public/large.jpg'), Buffer.concat([photo, Buffer.alloc(40_000_000)]))
-      const server = await app.serve(t, 'server.mjs')
-      const widths = [640, 750, 828, 1080]
-      for (const [at, w] of widths.entries()) {
-        const target = imagePath({ url: '/large.jpg', w })
-        await ask(server.port, target, { leave: (drop) => setTimeout(drop, 5 * (at + 1)) })
-      }
-      for (const w of widths) {
-        const { status, failed } = await ask(server.port, imagePath({ url: '/large.jpg', w }))
-        assert.deepEqual([status, failed], [200, undefined], `${w} px: ${server.log()}`)
-      }
-    })
-
-    test('a cacheHandler of the app keeps working behind ours', async (t) => {
-      const config = `const nextConfig = { output: 'standalone', cacheHandler: import.meta.dirname + '/cache/handler.mjs' }`
-      app.write('next.config.mjs', wrap(`${config}\nexport default nextConfig\n`))
-      const seen = path.join(app.dir, 'seen.txt')
-      const server = await app.start(t, { env: { SEEN: seen } })
-      await assertOptimized(server)
-      await assertCachesWork(server)
-      assert.match(readFileSync(seen, 'utf8'), /set FETCH/)
-      assert.doesNotMatch(readFileSync(seen, 'utf8'), /IMAGE/)
-    })
-  })
-}

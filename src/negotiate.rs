@@ -194,12 +194,13 @@ fn plain(text: &str) -> String {
 /// Next's parser, and it writes down that it knows none such.
 fn value_of(text: &str) -> String {
     let quotation = text.strip_prefix('"').and_then(|inner| inner.split_once('"'));
-    match quotation {
-        Some((quoted, rest)) if plain(rest).is_empty() => format!("\"{quoted}\""),
-        _ => Some(plain(text))
-            .filter(|value| !value.starts_with('"'))
-            .unwrap_or_else(|| "\"undefined\"".into()),
+    if let Some((quoted, rest)) = quotation
+        && plain(rest).is_empty()
+    {
+        return format!("\"{quoted}\"");
     }
+    let value = plain(text);
+    if value.starts_with('"') { "\"undefined\"".into() } else { value }
 }
 
 /// The letters that are not in quotes, and where they are. Quotes begin with `="` and need an end.

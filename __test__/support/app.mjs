@@ -15,6 +15,17 @@ export const BROWSER = 'image/avif,image/webp,image/apng,image/svg+xml,image/*,*
 export const WEBP = 'image/webp,*/*'
 
 /**
+ * A folder that goes with the test.
+ *
+ * @param {import('node:test').TestContext} t
+ */
+export function tempFolder(t) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'unsharp-test-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/**
  * A folder that stands for the app's build but has an image cache of its own, so that tests share a build and no
  * variants. It is given as `distDir`, relative to the app as Next wants it.
  */

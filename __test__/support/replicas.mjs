@@ -1,16 +1,6 @@
 // Replicas of the service that share a storage.
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
-import { allow, startUpstream } from './app.mjs'
+import { allow, startUpstream, tempFolder } from './app.mjs'
 import { startService } from './service.mjs'
-
-/** A folder that is removed after the test. */
-export function tempFolder(t) {
-  const folder = mkdtempSync(path.join(tmpdir(), 'unsharp-replicas-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
 
 /** `count` replicas over one upstream and one storage. */
 export async function startReplicas(t, count, { storage, answer, images = {}, experimental, flags = [], env = {} }) {

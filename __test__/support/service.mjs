@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { imagePath, send, WEBP } from './app.mjs'
+import { allow, imagePath, send, startUpstream, tempFolder, WEBP } from './app.mjs'
 
 export const CLI = path.resolve(import.meta.dirname, '../../lib/cli.js')
 
@@ -85,4 +85,12 @@ export function gate() {
     open = resolve
   })
   return { open, opened }
+}
+
+/** A service whose relative urls come from an upstream that answers so. */
+export async function serviceOver(t, answer, { flags = [], images = {}, ...more } = {}) {
+  const upstream = await startUpstream(t, answer)
+  const file = { fallback: upstream.origin, images: allow(upstream, images) }
+  const service = await startService(t, { file, folder: tempFolder(t), flags, ...more })
+  return { service, upstream }
 }

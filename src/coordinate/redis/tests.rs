@@ -1,7 +1,11 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::super::conformance::{self, Fleet, Studio, options, picture, wanted, whenever};
+use super::super::outcome::How;
 use super::super::test_replica::Replica;
 use super::super::test_server::{Server, programs};
-use super::super::{Results, Storage, open};
+use super::super::{By, Results, Storage, Urgency, open};
+use super::queue::{Claimed, Ending, Submitted};
 use super::*;
 use crate::error::Error;
 
