@@ -4,3 +4,10 @@
 //! this one is compiled for speed. `unsharp` is compiled for size: were it the last one, no codec would be vectorised.
 
 extern crate unsharp as _;
+
+#[cfg(target_os = "linux")]
+mod huge_pages;
+
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: huge_pages::HugePages = huge_pages::HugePages;
