@@ -14,7 +14,7 @@ const NAMES = '-mllvm -static-func-full-module-prefix=false'
 /** What has changed since the recording, or came, has no counts and is built as it would be without: no word of that. */
 const SILENT = '-Wno-profile-instr-unprofiled -Wno-profile-instr-out-of-date'
 
-/** Flags for rustc and for clang. @typedef {{ rust: string, c: string }} Flags */
+/** Flags for rustc, and for clang as a shell reads them. @typedef {{ rust: string, c: string }} Flags */
 
 /** @param {string} platform @returns {string} the file with its profile, whether there is one or not */
 export const profileOf = (platform) => path.join(root, 'scripts/release/profiles', `${platform}.profdata.br`)
@@ -29,7 +29,7 @@ export function recording(folder) {
 /** @param {string} platform @returns {Flags | undefined} for an addon by the platform's profile, if there is one */
 export function guided(platform) {
   if (!existsSync(profileOf(platform))) return undefined
-  return { rust: '', c: `-fprofile-use=${unpacked(platform)} ${NAMES} ${SILENT} -mllvm -pgo-cold-func-opt=minsize` }
+  return { rust: '', c: `'-fprofile-use=${unpacked(platform)}' ${NAMES} ${SILENT} -mllvm -pgo-cold-func-opt=minsize` }
 }
 
 /** The profile as clang reads it. Its name is another for other contents, because zig keeps what it compiled by flags. */
