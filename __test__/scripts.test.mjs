@@ -2,13 +2,17 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
+import { brotliDecompressSync } from 'node:zlib'
 import { brokenImports } from '../scripts/layers.mjs'
 import { completeLock } from '../scripts/lock-platforms.mjs'
+import { guided, profileOf } from '../scripts/pgo.mjs'
 import { platforms } from '../scripts/platforms.mjs'
 import { faults } from '../scripts/release/addon.mjs'
+import { codecsOf } from '../scripts/release/counts.mjs'
 import { notes, places, released } from '../scripts/release/version.mjs'
 import { has } from '../scripts/shell.mjs'
 import { workflowFaults } from '../scripts/workflows.mjs'
@@ -116,3 +120,29 @@ test('the demo refuses a port that is none', async () => {
   assert.equal(await failingDemo('http'), 'PORT must be a number up to 65535, not http')
   assert.equal(await failingDemo('70000'), 'PORT must be a number up to 65535, not 70000')
 })
+
+test('of a recorded profile stays what the codecs in C have counted, and what of them never ran', () => {
+  const record = (name, ...values) =>
+    `${name}\n# Func Hash:\n1\n# Num Counters:\n${values.length}\n${values.join('\n')}`
+  const kept = [
+    `# IR level Instrumentation Flag\n:ir\n${record('VP8Decimate', 0, 7)}`,
+    record('tx_search.c;search_tx_type', 0, 0),
+  ]
+  const others = [
+    record('_ZN12jpeg_decoder7decoder17h0E', 3),
+    record('png.4bffb1141e45e8e-cgu.0;fill', 3),
+    record('ring_core_0_17_14__p256_mul_mont', 0),
+    record('curve25519.c;fe_mul_impl', 0),
+  ]
+  const text = `${[...kept, ...others].join('\n\n')}\n\n`
+  assert.equal(codecsOf(text), `${kept.join('\n\n')}\n\n`)
+})
+
+test('the profile of a release is one that LLVM reads, and of the code that there is', () => {
+  const bytes = brotliDecompressSync(readFileSync(profileOf('linux-x64-gnu')))
+  assert.equal(bytes.toString('latin1', 0, 8), '\xfflprofi\x81')
+  for (const name of ['VP8Decimate', 'tx_search.c;search_tx_type', 'quantize_trellis'])
+    assert.ok(bytes.includes(name), name)
+})
+
+test('a platform without a profile is built without', () => assert.equal(guided('linux-arm64-musl'), undefined))

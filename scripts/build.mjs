@@ -11,6 +11,7 @@
 
 import path from 'node:path'
 import { BUNDLED } from './libaom.mjs'
+import { guided } from './pgo.mjs'
 import { featuresOf, platforms } from './platforms.mjs'
 import { isPortable, portable } from './portable.mjs'
 import { installModules, requireCompilers } from './setup.mjs'
@@ -32,11 +33,12 @@ const OLDEST = {
 /**
  * @param {string} profile one of PROFILES
  * @param {string} [platform] the addon of this platform's package; without it, one for this machine
+ * @param {Package} [options] how that of a package is built; default: as it is published
  */
-export async function buildAddon(profile, platform) {
+export async function buildAddon(profile, platform, options) {
   requireCompilers()
   installModules()
-  const { args, compiler, env: own, wanted } = platform === undefined ? thisMachine() : ofPackage(platform)
+  const { args, compiler, env: own, wanted } = platform === undefined ? thisMachine() : ofPackage(platform, options)
   // libaom is built before cargo starts, and for the same systems.
   if (own.MACOSX_DEPLOYMENT_TARGET) process.env.MACOSX_DEPLOYMENT_TARGET = own.MACOSX_DEPLOYMENT_TARGET
   const { env, features, libaom } = await toolchain({ compiler, wanted })
@@ -65,19 +67,30 @@ function thisMachine() {
   return { args: ['--output-dir', '.', '--dts', 'native.d.cts'], env: {} }
 }
 
-/** @param {string} platform */
-function ofPackage(platform) {
+/**
+ * `output`: where the addon is put. `pgo`: the flags for its profile. `folder`: where a portable build lies. `linker`: who
+ * links it; by the system's, for which it need not be portable.
+ *
+ * @typedef {{ output?: string, pgo?: import('./pgo.mjs').Flags, folder?: string, linker?: 'zig' | 'system' }} Package
+ */
+
+/** @param {string} platform @param {Package} [options] */
+function ofPackage(
+  platform,
+  { output = path.join('npm', platform), pgo = guided(platform), folder, linker = 'zig' } = {},
+) {
   const { triple, os, cpu } = platforms().get(platform) ?? stop(`There is no platform ${platform}.`)
   if (cpu !== process.arch) stop(`${platform} is built on a machine with that CPU, and this one has ${process.arch}.`)
-  const folder = ['--output-dir', path.join('npm', platform), '--dts', path.join('..', '..', 'native.d.cts')]
+  const places = ['--output-dir', output, '--dts', path.relative(output, 'native.d.cts')]
   const wanted = featuresOf(platform)
-  const rustflags = [OLDEST[os]?.RUSTFLAGS, RUSTFLAGS[cpu]].filter(Boolean).join(' ')
+  const rustflags = [OLDEST[os]?.RUSTFLAGS, RUSTFLAGS[cpu], pgo?.rust].filter(Boolean).join(' ')
   const own = { ...OLDEST[os], ...(rustflags && { RUSTFLAGS: rustflags }) }
   if (!isPortable(platform)) {
-    return { args: [...folder, '--target', triple], env: { ...own, CARGO_BUILD_TARGET: triple }, wanted }
+    return { args: [...places, '--target', triple], env: { ...own, CARGO_BUILD_TARGET: triple }, wanted }
   }
-  const { compiler, env, target } = portable(platform, triple)
-  return { args: [...folder, '--cross-compile', '--target', target], compiler, env: { ...own, ...env }, wanted }
+  const { compiler, env, target } = portable(platform, triple, { flags: pgo?.c, folder })
+  const link = linker === 'zig' ? ['--cross-compile', '--target', target] : ['--target', triple]
+  return { args: [...places, ...link], compiler, env: { ...own, ...env }, wanted }
 }
 
 if (import.meta.filename === process.argv[1]) {

@@ -32,7 +32,7 @@ const READERS = [
 ]
 
 /** One of LLVM's programs: that of rustup's component llvm-tools, or the system's of the same major version. */
-function llvm(program) {
+export function llvm(program) {
   const major = llvmVersion.split('.')[0]
   const found = [path.join(rustlib, 'bin', program), `${program}-${major}`].find(
     (name) => existsSync(name) || has(name),

@@ -1,5 +1,6 @@
 // The compilers for an addon that other machines than this one can load: zig's, which come with every libc there is.
 // The system's own would link to the glibc of this machine, which an older one does not have.
+import { createHash } from 'node:crypto'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { installZig } from './setup.mjs'
@@ -9,7 +10,7 @@ import { root } from './shell.mjs'
 export const OLDEST_GLIBC = '2.28'
 
 /** Where everything about these builds lies, apart from what the system's compilers make. */
-const folder = path.join(root, 'target/portable')
+const FOLDER = path.join(root, 'target/portable')
 
 /** The target as zig spells it, by the platform's name. */
 const ZIG_TARGETS = {
@@ -19,39 +20,50 @@ const ZIG_TARGETS = {
   'linux-arm64-musl': 'aarch64-linux-musl',
 }
 
+/** Leaves out the target as other compilers spell it, which zig does not know. */
+const OWN_TARGET = 'for word do shift; case $word in --target=*) ;; *) set -- "$@" "$word" ;; esac; done'
+
 /** Whether zig builds for this platform; the others' systems have compilers whose output runs everywhere there. */
 export const isPortable = (platform) => platform in ZIG_TARGETS
 
 /**
  * @param {string} platform one of those that `isPortable` knows
  * @param {string} triple the platform's, as Rust spells it
+ * @param {{ flags?: string, folder?: string }} [options] flags of every C compilation, and another folder than that of
+ *   the builds without
  * @returns {{ compiler: Record<string, string>, env: Record<string, string>, target: string }} the C compiler for what
  *   cargo does not build, cargo's environment, and its target
  */
-export function portable(platform, triple) {
+export function portable(platform, triple, { flags = '', folder = FOLDER } = {}) {
   const { bin, zig } = installZig()
-  const wrappers = path.join(folder, 'zig', platform)
+  // With other flags they have another name, by which cargo knows that what they have compiled is out of date.
+  const digest = flags && `-${createHash('sha256').update(flags).digest('hex').slice(0, 8)}`
+  const wrappers = path.join(folder, 'zig', platform + digest)
   mkdirSync(wrappers, { recursive: true })
   const wrapper = (name, args) => {
     const file = path.join(wrappers, name)
-    writeFileSync(file, `#!/bin/sh\nexec '${zig}' ${args} "$@"\n`)
+    writeFileSync(file, `#!/bin/sh\n${OWN_TARGET}\nexec '${zig}' ${args} "$@"\n`)
     chmodSync(file, 0o755)
     return file
   }
   const target = `-target ${ZIG_TARGETS[platform]}`
+  const compiler = {
+    CC: wrapper('cc', `cc ${target} ${flags}`),
+    CXX: wrapper('c++', `c++ ${target} ${flags}`),
+    AR: wrapper('ar', 'ar'),
+    RANLIB: wrapper('ranlib', 'ranlib'),
+  }
+  const suffix = triple.replaceAll('-', '_')
   return {
-    compiler: {
-      CC: wrapper('cc', `cc ${target}`),
-      CXX: wrapper('c++', `c++ ${target}`),
-      AR: wrapper('ar', 'ar'),
-      RANLIB: wrapper('ranlib', 'ranlib'),
-    },
+    compiler,
     env: {
       CARGO_TARGET_DIR: folder,
       CARGO_BUILD_TARGET: triple,
       CARGO_ZIGBUILD_ZIG_PATH: zig,
+      // cargo-zigbuild has wrappers of its own otherwise.
+      ...(flags && Object.fromEntries(Object.entries(compiler).map(([name, file]) => [`${name}_${suffix}`, file]))),
       // mozjpeg otherwise has two tables of 64 KiB for what is one instruction.
-      [`CFLAGS_${triple.replaceAll('-', '_')}`]: '-DUSE_CLZ_INTRINSIC',
+      [`CFLAGS_${suffix}`]: '-DUSE_CLZ_INTRINSIC',
       PATH: `${bin}${path.delimiter}${process.env.PATH}`,
     },
     target: triple.endsWith('-gnu') ? `${triple}.${OLDEST_GLIBC}` : triple,
