@@ -221,9 +221,7 @@ async function patch(source, log) {
   try {
     await applied(PATCH, source)
   } catch (error) {
-    log(
-      `libaom: without scripts/libaom.patch, so encoding takes more memory and the addon is larger: ${reason(error)}`,
-    )
+    log(`libaom: without scripts/libaom.patch, so encoding takes more memory and the addon is larger: ${reason(error)}`)
   }
 }
 
@@ -337,7 +335,7 @@ async function run(command, args, options) {
 /** @param {unknown} error */
 function reason(error) {
   const { message, stderr } = /** @type {{ message?: string, stderr?: string }} */ (error ?? {})
-  const lines = (stderr?.trim() || message || String(error)).split('\n')
+  const lines = (stderr?.trim() || message?.trim() || String(error)).split('\n')
   return lines[lines.length - 1]
 }
 

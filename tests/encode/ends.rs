@@ -45,7 +45,7 @@ fn a_job_whose_time_runs_out_on_the_way_stops() {
         assert_eq!(made, Ok(()), "{format:?}");
         // One when it starts, one before the work and one behind it; most encoders look while they work, too.
         let least = match format {
-            // Each row of blocks of 64×64 pixels, or each block of 16×16.
+            // Twice each row of blocks, of 128×128 pixels at most, or each block of 16×16.
             OutputFormat::Avif if cfg!(feature = "libaom") => 7,
             OutputFormat::Avif => 169,
             // Each of its 200 rows, and then its 13 rows of blocks in all passes after the first.
