@@ -1,17 +1,18 @@
 // @ts-check
-// Finds or builds the newest libaom, so that cargo links that one and not the older one inside libaom-sys.
+// Finds or builds the newest libaom that can be stopped while it encodes, and has cargo link that one. The one that libaom-sys
+// builds of its own accord is older and can't be stopped; with it the encoder answers with an error.
 //
-//   node scripts/libaom.mjs     prints { version, source, env } as JSON; `env` is what cargo needs
+//   node scripts/libaom.mjs     prints { version, source, env } or null as JSON; `env` is what cargo needs
 //
 // Tried in this order, each failure with a line on stderr:
 //   1. UNSHARP_LIBAOM: a folder with an installed static library, or a source tarball
-//   2. a system libaom >= 3.13 with a static archive, by pkg-config
-//   3. the pinned source: Debian's source package, else the project's own release tarball
-//   4. nothing: libaom-sys builds its bundled 3.11, for which the encoder has settings of its own
+//   2. the pinned source: Debian's source package, else the project's own release tarball
+//   3. the source of 3.11 that comes with libaom-sys, for which the encoder has settings of its own
+// Where all fail there is none, and AVIF is encoded by ravif.
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -24,7 +25,6 @@ import { promisify } from 'node:util'
 const VERSION = '3.14.1'
 /** What libaom-sys brings. */
 export const BUNDLED = '3.11.0'
-const OLDEST = [3, 13]
 /** The same release, packed twice: `debian` is what Debian ships, `release` is the project's own. */
 const SHA256 = {
   debian: '4ef9882eda023582499511b845f4d4368a34c9886f545a7eea4ca20799d3c161',
@@ -35,8 +35,12 @@ const RELEASE_URL = `https://storage.googleapis.com/aom-releases/libaom-${VERSIO
 const KEYRINGS = ['pgp', 'gpg'].map((type) => `/usr/share/keyrings/debian-archive-keyring.${type}`)
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const CACHE = resolve(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'libaom')
+/** Without this one a library is not used. */
+const STOP_PATCH = join(ROOT, 'scripts', 'libaom-stop.patch')
 /** Halves the memory of an encoder and its code, and changes nothing else; says itself how. */
 const PATCH = join(ROOT, 'scripts', 'libaom.patch')
+/** What the first one adds to the library's header. */
+const STOP_CONTROL = 'AV1E_SET_STOP_CALLBACK'
 
 // Only the encoder, only 8 bits (the output is the same without high bit depth, and the code a third
 // smaller), nothing that is not the library. The right SIMD code is chosen at run time.
@@ -64,14 +68,13 @@ const CMAKE_OPTIONS = [
 ]
 
 /**
- * The best libaom that can be had here and the environment with which cargo links it.
+ * The best libaom that can be had here and the environment with which cargo links it, if there is one.
  *
- * @param {{ log?: Log, compiler?: Compiler }} [options] `log` gets one line for each step that fails and for a build;
- *   with a `compiler` of one's own the system's library is left alone, which another compiler has made
- * @returns {Promise<Libaom>}
+ * @param {{ log?: Log, compiler?: Compiler }} [options] `log` gets one line for each step that fails and for a build
+ * @returns {Promise<Libaom | undefined>}
  */
 export async function libaomEnv({ log = (line) => console.error(line), compiler } = {}) {
-  for (const find of compiler ? [fromEnvironment, fromPinnedSource] : [fromEnvironment, fromSystem, fromPinnedSource]) {
+  for (const find of [fromEnvironment, fromPinnedSource, fromBundledSource]) {
     try {
       const found = await find(log, compiler)
       if (found) return found
@@ -79,8 +82,6 @@ export async function libaomEnv({ log = (line) => console.error(line), compiler 
       log(`libaom: ${find.label}: ${reason(error)}`)
     }
   }
-  log(`libaom: using the bundled ${BUNDLED}`)
-  return { version: BUNDLED, source: 'bundled', env: {} }
 }
 
 /** @param {Log} log @param {Compiler} [compiler] */
@@ -96,28 +97,34 @@ async function fromEnvironment(log, compiler) {
 }
 fromEnvironment.label = 'UNSHARP_LIBAOM'
 
-async function fromSystem() {
-  const version = await run('pkg-config', ['--modversion', 'aom']).catch(() => '')
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  if (major !== OLDEST[0] || minor < OLDEST[1]) return null
-  const prefix = await run('pkg-config', ['--variable=prefix', 'aom'])
-  const libdir = await run('pkg-config', ['--variable=libdir', 'aom'])
-  if (!existsSync(join(libdir, 'libaom.a'))) return null
-  return installed(prefix, 'system', libdir)
-}
-fromSystem.label = 'the system library'
-
 /** @param {Log} log @param {Compiler} [compiler] */
 async function fromPinnedSource(log, compiler) {
   const prefix = join(CACHE, `${VERSION}-${await recipe(compiler)}`)
   if (!existsSync(prefix)) {
-    const [cmake, perl] = await Promise.all([works('cmake', ['--version']), works('perl', ['-v'])])
-    if (!cmake || !perl) throw new Error('building it needs cmake and perl')
+    await requireTools()
     await inScratch(async (scratch) => build(await pinnedSource(scratch, log), prefix, log, compiler))
   }
   return installed(prefix, 'built')
 }
 fromPinnedSource.label = `the source of ${VERSION}`
+
+/** @param {Log} log @param {Compiler} [compiler] */
+async function fromBundledSource(log, compiler) {
+  const prefix = join(CACHE, `${BUNDLED}-${await recipe(compiler)}`)
+  if (!existsSync(prefix)) {
+    await requireTools()
+    const metadata = await run('cargo', ['metadata', '--format-version', '1', '--locked'], { cwd: ROOT })
+    const crate = JSON.parse(metadata).packages.find(({ name }) => name === 'libaom-sys')
+    await build(join(dirname(crate.manifest_path), 'vendor'), prefix, log, compiler)
+  }
+  return installed(prefix, 'bundled')
+}
+fromBundledSource.label = `the source of ${BUNDLED}`
+
+async function requireTools() {
+  const found = await Promise.all(['cmake', 'patch', 'perl'].map((program) => works(program, ['--version'])))
+  if (found.includes(false)) throw new Error('building it needs cmake, patch and perl')
+}
 
 /**
  * @param {string} scratch
@@ -167,27 +174,31 @@ async function debianSource(scratch) {
 }
 
 /**
- * Compiles a source tarball and moves the result to `prefix` in one step, so that what is there is whole.
+ * Compiles a source and moves the result to `prefix` in one step, so that what is there is whole.
  *
- * @param {string} tarball
+ * @param {string} given a tarball or a folder
  * @param {string} prefix
  * @param {Log} log
  * @param {Compiler} [compiler]
  */
-async function build(tarball, prefix, log, compiler) {
+async function build(given, prefix, log, compiler) {
   const env = { ...process.env, ...compiler }
   const jobs = String(availableParallelism())
   await inScratch(async (scratch) => {
     const source = join(scratch, 'source')
-    await mkdir(source)
-    await run('tar', ['-xf', tarball, '-C', source])
+    if ((await stat(given)).isDirectory()) {
+      await cp(given, source, { recursive: true })
+    } else {
+      await mkdir(source)
+      await run('tar', ['-xf', given, '-C', source])
+    }
     // Debian packs the files themselves, the project packs one folder.
     const entries = await readdir(source)
     const top = entries.length === 1 ? join(source, entries[0]) : source
     await patch(top, log)
     const ninja = (await works('ninja', ['--version'])) ? ['-G', 'Ninja'] : []
     const [work, staged] = [join(scratch, 'build'), join(scratch, 'installed')]
-    log(`libaom: building ${tarball} with ${jobs} jobs, once`)
+    log(`libaom: building ${given} with ${jobs} jobs, once`)
     const options = [`-DCMAKE_INSTALL_PREFIX=${prefix}`, ...(await cmakeOptions(compiler))]
     await run('cmake', ['-S', top, '-B', work, ...ninja, ...options], { env })
     await run('cmake', ['--build', work, '--parallel', jobs])
@@ -200,27 +211,36 @@ async function build(tarball, prefix, log, compiler) {
 }
 
 /**
- * A source that the patch does not fit is built as it is.
+ * A source that the second patch does not fit is built without it.
  *
  * @param {string} source
  * @param {Log} log
  */
 async function patch(source, log) {
-  const how = ['-p1', '--batch', '--forward', '--fuzz=0', '-d', source, '-i', PATCH]
+  await applied(STOP_PATCH, source)
   try {
-    await run('patch', [...how, '--dry-run'])
+    await applied(PATCH, source)
   } catch (error) {
-    return log(
-      `libaom: without scripts/libaom.patch, so encoding takes more memory and the addon is larger: ${reason(error)}`,
-    )
+    log(`libaom: without scripts/libaom.patch, so encoding takes more memory and the addon is larger: ${reason(error)}`)
   }
+}
+
+/**
+ * Wholly or not at all.
+ *
+ * @param {string} file
+ * @param {string} source
+ */
+async function applied(file, source) {
+  const how = ['-p1', '--batch', '--forward', '--fuzz=0', '-d', source, '-i', file]
+  await run('patch', [...how, '--dry-run'])
   await run('patch', how)
 }
 
 /** What names a build apart from its source, so that a change here is a new build. */
 async function recipe(compiler = {}) {
-  const hash = createHash('sha256').update(await readFile(PATCH))
-  for (const file of Object.values(compiler)) hash.update(await readFile(file))
+  const hash = createHash('sha256')
+  for (const file of [STOP_PATCH, PATCH, ...Object.values(compiler)]) hash.update(await readFile(file))
   const options = await cmakeOptions(compiler)
   return hash.update(options.join(' ')).digest('hex').slice(0, 8)
 }
@@ -241,8 +261,11 @@ async function cmakeOptions(compiler) {
  * @param {string} source
  * @returns {Promise<Libaom>}
  */
-async function installed(prefix, source, libdir = join(prefix, 'lib')) {
+async function installed(prefix, source) {
+  const libdir = join(prefix, 'lib')
   if (!existsSync(join(libdir, 'libaom.a'))) throw new Error(`${libdir} holds no libaom.a`)
+  const header = await readFile(join(prefix, 'include', 'aom', 'aomcx.h'), 'utf8')
+  if (!header.includes(STOP_CONTROL)) throw new Error(`${prefix} was built without scripts/libaom-stop.patch`)
   const pkgconfig = join(libdir, 'pkgconfig')
   const version = /^Version:\s*(\S+)/m.exec(await readFile(join(pkgconfig, 'aom.pc'), 'utf8'))?.[1]
   if (!version) throw new Error(`${pkgconfig}/aom.pc names no version`)
@@ -312,10 +335,10 @@ async function run(command, args, options) {
 /** @param {unknown} error */
 function reason(error) {
   const { message, stderr } = /** @type {{ message?: string, stderr?: string }} */ (error ?? {})
-  const lines = (stderr?.trim() || message || String(error)).split('\n')
+  const lines = (stderr?.trim() || message?.trim() || String(error)).split('\n')
   return lines[lines.length - 1]
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  console.log(JSON.stringify(await libaomEnv(), null, 2))
+  console.log(JSON.stringify((await libaomEnv()) ?? null, null, 2))
 }

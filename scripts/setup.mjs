@@ -9,13 +9,14 @@ import { attempt, has, root, run, stop } from './shell.mjs'
 const PACKAGES = {
   cmake: ['cmake'],
   nasm: ['nasm'],
+  patch: ['patch'],
   xz: ['xz-utils'],
   chromium: ['chromium', 'fonts-liberation'],
   python3: ['python3', 'python3-venv'],
 }
 
 /** The programs that make the assembly and the C encoder possible. Without them the addon is built in Rust alone. */
-export const encoderTools = process.arch === 'x64' ? ['cmake', 'nasm', 'xz'] : ['cmake', 'xz']
+export const encoderTools = process.arch === 'x64' ? ['cmake', 'nasm', 'patch', 'xz'] : ['cmake', 'patch', 'xz']
 
 /**
  * Installs missing programs with apt, where that is possible.

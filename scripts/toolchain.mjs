@@ -32,7 +32,12 @@ export async function toolchain({ compiler, wanted = ['asm', 'libaom'] } = {}) {
   if (!has('cmake') || !nasm || !wanted.includes('libaom')) return { features, env: hostTarget() }
 
   const { libaomEnv } = await import('./libaom.mjs')
-  const { env, source, version } = await libaomEnv({ compiler, log: console.log })
+  const found = await libaomEnv({ compiler, log: console.log })
+  if (!found) {
+    console.log('There is no libaom. Building without: AVIF is encoded by ravif.')
+    return { features, env: hostTarget() }
+  }
+  const { env, source, version } = found
   console.log(`libaom ${version} (${source})`)
   return { features: [...features, 'libaom'], env: { ...env, ...hostTarget() }, libaom: version }
 }

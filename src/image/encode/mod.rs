@@ -42,7 +42,7 @@ impl Default for EncodeOptions {
 ///
 /// Takes the pixels because every encoder makes a copy of its own and lets go of them once it has it.
 ///
-/// `progress` is checked between the steps, and inside WebP, JPEG, PNG and the AVIF of a patched libaom also while they run.
+/// `progress` is checked between the steps, and inside AVIF, WebP, JPEG and PNG also while they run.
 ///
 /// # Errors
 /// [`Error::InvalidOption`] for a quality outside of 1..=100 or an AVIF engine that this build lacks.

@@ -27,6 +27,9 @@ use crate::image::limits::Progress;
 /// The first version with `tune=iq`, as `aom_codec_version` counts: major, minor, patch, 8 bits each.
 const FIRST_WITH_IQ: c_int = 0x03_0d_00;
 
+/// The version that `scripts/libaom.patch` is for.
+const SLIM: c_int = 0x03_0e_01;
+
 /// Code points of H.273: sRGB's primaries and transfer, BT.601's matrix. Readers assume these three where
 /// the container says nothing, so every reader gets them right.
 const PRIMARIES: c_int = 1;
@@ -94,7 +97,7 @@ const ALPHA_LEVELS: &Levels =
 /// pictures to come, the first with a copy of this one.
 const STILL: &[Setting] = &[(c"enable-tpl-model", c"0"), (c"enable-global-motion", c"0")];
 
-/// The control that `scripts/libaom.patch` adds.
+/// The control that `scripts/libaom-stop.patch` adds.
 const SET_STOP_CALLBACK: c_int = 10_000;
 
 /// libaom's speed for color and for alpha, 0 (slow) to 9. Alpha is flat; it gains nothing from more.
@@ -152,9 +155,9 @@ fn level(quality: u8, levels: &Levels) -> u8 {
     interpolate(quality, levels).round() as u8
 }
 
-/// Whether this is the library that our scripts build, which takes half the memory of the one in `libaom-sys`.
+/// Whether this is the library that `scripts/libaom.patch` fits, which takes half the memory of others.
 pub(super) fn is_slim() -> bool {
-    library_version() >= FIRST_WITH_IQ
+    library_version() == SLIM
 }
 
 fn library_version() -> c_int {
@@ -188,7 +191,7 @@ impl Planes {
 /// One still picture as AV1 data.
 ///
 /// # Errors
-/// [`Error::Encode`] from libaom; whatever `progress` says between two rows of blocks, where the library can stop.
+/// [`Error::Encode`] from libaom, or where it could not be stopped; whatever `progress` says between two rows of blocks.
 fn encode_planes(
     planes: &Planes,
     settings: &[Setting],
@@ -207,7 +210,7 @@ fn encode_planes(
     encoder.control(ffi::AV1E_SET_MATRIX_COEFFICIENTS, MATRIX)?;
     // 1 is full range.
     encoder.control(ffi::AV1E_SET_COLOR_RANGE, 1)?;
-    encoder.stop_with(progress);
+    encoder.stop_with(progress)?;
     let made = encoder.encode(planes);
     progress.check()?;
     made
@@ -280,16 +283,16 @@ impl<'a> Encoder<'a> {
         check(status, &format!("control {id}"))
     }
 
-    /// Makes libaom end with an error once `progress` says so. Says whether it can, which is what `scripts/libaom.patch`
-    /// adds to it.
-    fn stop_with(&mut self, progress: &'a Progress) -> bool {
+    /// Makes libaom end with an error once `progress` says so. A library that can't would keep its thread for as long as
+    /// noise of any size takes, and is not used at all.
+    fn stop_with(&mut self, progress: &'a Progress) -> Result<()> {
         let callback: extern "C" fn(*const c_void) -> c_int = is_over;
         let data: *const c_void = std::ptr::from_ref(progress).cast();
         // SAFETY: the context is alive. A library that knows this control takes a function and what to call it with,
         // which lives for as long as the context may; any other finds the number unknown and leaves the rest alone.
         let status =
             unsafe { ffi::aom_codec_control(&raw mut self.context, SET_STOP_CALLBACK, callback, data) };
-        status == ffi::AOM_CODEC_OK
+        check(status, "it was built without scripts/libaom-stop.patch")
     }
 
     fn encode(&mut self, planes: &Planes) -> Result<Vec<u8>> {
@@ -376,11 +379,11 @@ mod tests {
     use crate::image::limits::Limits;
 
     #[test]
-    fn a_library_that_can_stop_does_so_before_the_next_row() {
+    fn it_stops_before_the_next_row() {
         let over = Progress::start(&Limits::default(), Arc::new(AtomicBool::new(true)));
         let planes = Planes::gray((0..=u8::MAX).cycle().take(64 * 512), 64, 512);
         let mut encoder = Encoder::new(&planes).unwrap();
-        let can_stop = encoder.stop_with(&over);
-        assert_eq!(encoder.encode(&planes).is_err(), can_stop);
+        assert_eq!(encoder.stop_with(&over), Ok(()));
+        assert!(encoder.encode(&planes).is_err());
     }
 }
