@@ -244,7 +244,7 @@ impl Scaler {
             columns::along_rows(self.level, weights, channels, strip, columns, (&mut *place, out_bytes));
         }
         if self.layout == Layout::Rgba {
-            alpha::divide(place);
+            alpha::divide(self.level, place);
         }
         self.gathered = 0;
     }
