@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use unsharp::image::decode::{Target, decode};
+use unsharp::image::decode::{Band, Decoded, Rows, Target, decode};
 use unsharp::image::encode::encode;
 use unsharp::image::resize::resize;
 use unsharp::image::{EncodeOptions, Format, Layout, Limits, OutputFormat, Pixels, Progress};
@@ -111,6 +111,54 @@ fn decoding_and_resizing(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A decoder that takes no time.
+struct Made<'a> {
+    pixels: &'a Pixels,
+    given: usize,
+}
+
+impl Rows for Made<'_> {
+    fn next_rows(&mut self) -> unsharp::Result<Option<Band<'_>>> {
+        let band = &self.pixels.data[self.given..];
+        let band = &band[..band.len().min(16 * self.pixels.width as usize * self.pixels.layout.channels())];
+        self.given += band.len();
+        Ok((!band.is_empty()).then_some(Band { data: band, layout: self.pixels.layout }))
+    }
+}
+
+fn resizing(criterion: &mut Criterion) {
+    let rgb = photo(SOURCE);
+    let luma = rgb.data.chunks(3).map(|pixel| pixel[1]).collect();
+    let rgba = rgb.data.chunks(3).flat_map(|pixel| [pixel[0], pixel[1], pixel[2], pixel[0] | 15]).collect();
+    let sources = [
+        Pixels { data: luma, layout: Layout::Luma, ..rgb },
+        Pixels { data: rgba, layout: Layout::Rgba, ..rgb },
+        rgb,
+    ];
+    let mut group = criterion.benchmark_group("resize");
+    group.throughput(Throughput::Elements(u64::from(SOURCE.0) * u64::from(SOURCE.1)));
+    for pixels in &sources {
+        for width in [2000, 1200, 600, 240] {
+            let height = width * SOURCE.1 / SOURCE.0;
+            group.bench_function(BenchmarkId::new(format!("{:?}", pixels.layout), width), |bencher| {
+                bencher.iter(|| {
+                    let decoded = Decoded {
+                        rows: Box::new(Made { pixels: black_box(pixels), given: 0 }),
+                        width: pixels.width,
+                        height: pixels.height,
+                        source_width: f64::from(pixels.width),
+                        source_height: f64::from(pixels.height),
+                        icc: None,
+                        orientation: 1,
+                    };
+                    resize(decoded, width, height).expect("the rows are of the size that was said")
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
 fn encoding(criterion: &mut Criterion) {
     let progress = Progress::unbounded();
     for (kind, pixels) in [("photo", photo(RESULT)), ("graphic", graphic(RESULT))] {
@@ -132,6 +180,6 @@ fn encoding(criterion: &mut Criterion) {
 criterion_group! {
     name = steps;
     config = Criterion::default().sample_size(20).measurement_time(Duration::from_secs(4));
-    targets = decoding, decoding_and_resizing, encoding
+    targets = decoding, resizing, decoding_and_resizing, encoding
 }
 criterion_main!(steps);

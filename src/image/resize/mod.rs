@@ -1,6 +1,12 @@
 //! How large the result is, and Lanczos3 on a fractional source box.
 
+mod alpha;
 mod bands;
+mod columns;
+mod pixels;
+mod weights;
+
+use fearless_simd::Level;
 
 use self::bands::Geometry;
 use crate::error::Result;
@@ -90,7 +96,7 @@ pub fn resize(decoded: Decoded, width: u32, height: u32) -> Result<Pixels> {
         covered: (decoded.source_width, decoded.source_height),
         target: (width, height),
     };
-    bands::scale(decoded, geometry)
+    bands::scale(decoded, geometry, Level::new())
 }
 
 /// What [`resize`] holds at most beside the decoder and the scaled pixels, bytes.
