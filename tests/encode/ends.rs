@@ -32,15 +32,18 @@ fn tick() -> Instant {
 
 #[test]
 fn a_job_whose_time_runs_out_on_the_way_stops() {
-    let readings_within = |timeout_ms: u64, format: OutputFormat| {
+    let readings_within = |timeout_ms: u64, format: OutputFormat, layout: Layout| {
         TICKS.set(0);
         let limits = Limits { timeout_ms, ..Limits::default() };
         let progress = Progress::start_by(tick, &limits, Arc::default());
-        let made = encode(picture(200, 200, Layout::Rgb), format, &EncodeOptions::default(), &progress);
+        let made = encode(picture(200, 200, layout), format, &EncodeOptions::default(), &progress);
         (made.map(|_| ()), TICKS.get())
     };
-    for format in ALL {
-        let (made, readings) = readings_within(1_000_000, format);
+    // WebP has an encoder of its own for alpha.
+    for (format, layout) in
+        ALL.map(|format| (format, Layout::Rgb)).into_iter().chain([(OutputFormat::WebP, Layout::Rgba)])
+    {
+        let (made, readings) = readings_within(1_000_000, format, layout);
         assert_eq!(made, Ok(()), "{format:?}");
         // One when it starts, one before the work and one behind it; most encoders look while they work, too.
         let least = match format {
@@ -53,7 +56,7 @@ fn a_job_whose_time_runs_out_on_the_way_stops() {
         for last in 3..=readings {
             // The first reading is at 1 ms, so time is up at the one after `timeout_ms + 1`.
             let timeout_ms = u64::from(last) - 2;
-            let (made, readings) = readings_within(timeout_ms, format);
+            let (made, readings) = readings_within(timeout_ms, format, layout);
             assert_eq!(made, Err(Error::Timeout(timeout_ms)), "{format:?}");
             // libwebp ends the pass it is in, and then WebP asks for the reason.
             assert!(readings <= last + 3, "{format:?}: went on to {readings} after {last}");
