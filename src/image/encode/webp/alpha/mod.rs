@@ -1,4 +1,25 @@
 //! The transparency of a lossy WebP, without loss.
+//!
+//! libwebp has one effort for colours and transparency, and makes four channels of a plane that has one. Against its
+//! methods 2 and 4 (sharp's is 4): bytes of the plane, CPU for the plane, and CPU for the whole picture with colours by method
+//! 2; the mean over widths of 256, 640, 1080 and 1920 px (noise without the last), and the worst:
+//!
+//! | plane | bytes, 2 | bytes, 4 | CPU, 2 | whole, 2 | whole, 4 |
+//! | --- | --- | --- | --- | --- | --- |
+//! | drawing with strokes, clouds and spray | 0.95 (0.99) | 0.96 (1.00) | 0.40 (0.97) | 0.53 (0.98) | 0.30 (0.51) |
+//! | cut-out photograph | 0.98 (1.00) | 0.99 (1.00) | 0.28 (0.55) | 0.45 (0.69) | 0.26 (0.38) |
+//! | photograph as transparency | 0.94 (0.98) | 0.99 (1.01) | 0.31 (0.33) | 0.43 (0.45) | 0.23 (0.25) |
+//! | soft shadow | 0.81 (0.92) | 0.99 (1.03) | 0.39 (1.05) | 0.53 (1.03) | 0.23 (0.30) |
+//! | gradient | 1.00 (1.12) | 1.33 (1.44) | 0.28 (0.48) | 0.49 (0.63) | 0.26 (0.33) |
+//! | shapes, antialiased | 1.02 (1.04) | 1.02 (1.04) | 0.36 (0.64) | 0.64 (0.81) | 0.37 (0.42) |
+//! | shapes of two levels | 1.05 (1.09) | 1.06 (1.09) | 0.34 (0.39) | 0.81 (0.84) | 0.41 (0.47) |
+//! | text | 0.49 (0.93) | 0.50 (0.94) | 0.75 (1.10) | 0.89 (1.05) | 0.44 (0.54) |
+//! | noise | 1.00 (1.00) | 1.00 (1.00) | 0.99 (1.03) | 1.00 (1.01) | 0.53 (0.53) |
+//!
+//! Samples are predicted by blocks where that pays, each by the kind of prediction whose residuals have been the cheapest so
+//! far. Copies come from places that hash alike for eight samples, from the row above, and from as far away as the last one
+//! did. By hashes of four samples copies were found that cost more than they save; 24 places instead of 16 for each hash take 4 %
+//! off gradients and a tenth more time; the six kinds of prediction that are left out would save 0.5 %.
 
 mod bits;
 mod copies;
@@ -24,7 +45,7 @@ const LOSSLESS: u8 = 1;
 /// What a prediction costs, without regard to what repeats, against what the plane does: where it surely is worth it, and
 /// where it surely is not.
 const SURELY_LESS: f32 = 0.85;
-const SURELY_MORE: f32 = 1.0;
+const SURELY_MORE: f32 = 0.92;
 
 /// So many levels are written as numbers that share samples.
 const MOST_PACKED: usize = 16;
