@@ -102,6 +102,26 @@ test('at the quality of Next every format stays close to the picture', async () 
   }
 })
 
+test("transparency of WebP comes out of sharp's decoder as it went in", async () => {
+  const planes = {
+    edges: (x, y) => ((Math.floor(x / 9) + Math.floor(y / 7)) % 3 === 0 ? 255 : 0),
+    shadow: (x, y) => Math.min(255, Math.hypot(x - 60, y - 40) * 3),
+    noise: (x, y) => (x * 7919 + y * 104729 + x * y * 31) % 251,
+    'all of it': (x, y) => (x < 40 ? 0 : x < 80 ? (x * y) % 256 : 2 * y),
+  }
+  const [width, height] = [131, 90]
+  for (const [name, level] of Object.entries(planes)) {
+    const pixels = Buffer.alloc(width * height * 4, 120)
+    for (let at = 0; at < width * height; at += 1) pixels[4 * at + 3] = level(at % width, Math.floor(at / width))
+    const input = await sharp(pixels, { raw: { width, height, channels: 4 } })
+      .png()
+      .toBuffer()
+    const { data } = await optimize(input, { width, format: 'webp', limits })
+    const alpha = (image) => sharp(image).extractChannel(3).raw().toBuffer()
+    assert.ok((await alpha(data)).equals(await alpha(input)), name)
+  }
+})
+
 test('for the same photograph avif is smaller than webp, and webp than jpeg', async () => {
   // A picture for which sharp's sizes have this order too: where there is much fine grain, they have not.
   const input = photoFile('dunes.jpg')

@@ -39,7 +39,12 @@ fn a_job_whose_time_runs_out_on_the_way_stops() {
         let made = encode(picture(200, 200, layout), format, &EncodeOptions::default(), &progress);
         (made.map(|_| ()), TICKS.get())
     };
-    let more = [(OutputFormat::Avif, Layout::Rgba), (OutputFormat::Avif, Layout::Luma)];
+    let more = [
+        (OutputFormat::Avif, Layout::Rgba),
+        (OutputFormat::Avif, Layout::Luma),
+        // WebP has an encoder of our own for alpha.
+        (OutputFormat::WebP, Layout::Rgba),
+    ];
     for (format, layout) in ALL.map(|format| (format, Layout::Rgb)).into_iter().chain(more) {
         let (made, readings) = readings_within(1_000_000, format, layout);
         assert_eq!(made, Ok(()), "{format:?}");

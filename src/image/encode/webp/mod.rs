@@ -14,12 +14,19 @@
 //! So it is method 2 up to 85 and from there on sharp's, byte for byte. Method 3 costs what 4 does, and 1 grows
 //! the files by a fifth. Segments, noise shaping, sharpness, preprocessing and more passes were tried with method 2
 //! and gained nothing.
+//!
+//! Above 85 that holds for the colours alone. libwebp flattens those under what is clear, and the transparency itself is written by
+//! an encoder of our own (`alpha`).
+
+mod alpha;
+mod riff;
 
 use std::ffi::c_int;
 
 use libwebp_sys as ffi;
 
 use super::avif::{Levels, interpolate};
+use super::is_opaque;
 use crate::error::{Error, Result};
 use crate::image::decode::{Layout, Pixels};
 use crate::image::limits::Progress;
@@ -51,42 +58,41 @@ const FAST_QUALITIES: &Levels = &[
 /// # Errors
 /// [`Error::Encode`] when libwebp fails, [`Error::Aborted`] or [`Error::Timeout`] from `progress`.
 pub(super) fn encode(pixels: Pixels, quality: u8, progress: &Progress) -> Result<Vec<u8>> {
-    let settings = |config: &mut ffi::WebPConfig| {
-        config.quality = f32::from(quality);
-        if quality <= FAST_UP_TO {
-            (config.method, config.filter_strength) = FAST;
-            config.quality = interpolate(quality, FAST_QUALITIES);
-        }
-        config.alpha_quality = 100;
-        config.thread_level = 0;
-    };
-    encode_with(pixels, settings, progress)
+    let mut config = defaults()?;
+    config.quality = f32::from(quality);
+    if quality <= FAST_UP_TO {
+        (config.method, config.filter_strength) = FAST;
+        config.quality = interpolate(quality, FAST_QUALITIES);
+    }
+    config.thread_level = 0;
+
+    let size = (pixels.width, pixels.height);
+    let plane = if is_opaque(&pixels) { None } else { Some(alpha_of(&pixels)) };
+    let mut picture = Picture::import(pixels)?;
+    let Some(plane) = plane else { return picture.encode(&config, progress) };
+    picture.drop_alpha();
+    let alpha = alpha::encode(plane, size.0 as usize, progress)?;
+    riff::with_alpha(&picture.encode(&config, progress)?, &alpha, size)
 }
 
-/// The same with settings that differ from libwebp's defaults.
+/// By libwebp alone, with settings that differ from its defaults.
+#[cfg(test)]
 pub(in crate::image) fn encode_with(
     pixels: Pixels,
     settings: impl FnOnce(&mut ffi::WebPConfig),
     progress: &Progress,
 ) -> Result<Vec<u8>> {
-    let mut config =
-        ffi::WebPConfig::new().map_err(|()| Error::Encode("libwebp refuses its own defaults".into()))?;
+    let mut config = defaults()?;
     settings(&mut config);
+    Picture::import(pixels)?.encode(&config, progress)
+}
 
-    let mut picture = Picture::import(pixels)?;
-    let mut written = Writer::new();
-    picture.0.writer = Some(ffi::WebPMemoryWrite);
-    picture.0.custom_ptr = (&raw mut written.0).cast();
-    picture.0.progress_hook = Some(go_on);
-    picture.0.user_data = std::ptr::from_ref(progress).cast_mut().cast();
+fn defaults() -> Result<ffi::WebPConfig> {
+    ffi::WebPConfig::new().map_err(|()| Error::Encode("libwebp refuses its own defaults".into()))
+}
 
-    // SAFETY: `config` and `picture` are initialised; `custom_ptr` points at `written` and `user_data` at
-    // `progress`, and both outlive the call.
-    if unsafe { ffi::WebPEncode(&raw const config, &raw mut picture.0) } == 0 {
-        progress.check()?;
-        return Err(Error::Encode(format!("libwebp: {:?}", picture.0.error_code)));
-    }
-    Ok(written.bytes().to_vec())
+fn alpha_of(pixels: &Pixels) -> Vec<u8> {
+    pixels.data.as_chunks::<4>().0.iter().map(|pixel| pixel[3]).collect()
 }
 
 /// libwebp calls this every few rows; 0 makes it stop.
@@ -121,6 +127,30 @@ impl Picture {
             return Err(Error::Encode(format!("libwebp: {:?}", picture.0.error_code)));
         }
         Ok(picture)
+    }
+
+    /// Leaves only colours, which under full transparency become those that take the fewest bytes.
+    fn drop_alpha(&mut self) {
+        // SAFETY: `import` has filled the picture, and the call keeps within its planes.
+        unsafe { ffi::WebPCleanupTransparentArea(&raw mut self.0) }
+        // The plane belongs to the same block as the others.
+        self.0.a = std::ptr::null_mut();
+        self.0.colorspace = ffi::WebPEncCSP::WEBP_YUV420;
+    }
+
+    fn encode(mut self, config: &ffi::WebPConfig, progress: &Progress) -> Result<Vec<u8>> {
+        let mut written = Writer::new();
+        self.0.writer = Some(ffi::WebPMemoryWrite);
+        self.0.custom_ptr = (&raw mut written.0).cast();
+        self.0.progress_hook = Some(go_on);
+        self.0.user_data = std::ptr::from_ref(progress).cast_mut().cast();
+        // SAFETY: config and picture are initialised; `custom_ptr` points at `written` and `user_data` at
+        // `progress`, and both outlive the call.
+        if unsafe { ffi::WebPEncode(config, &raw mut self.0) } == 0 {
+            progress.check()?;
+            return Err(Error::Encode(format!("libwebp: {:?}", self.0.error_code)));
+        }
+        Ok(written.bytes().to_vec())
     }
 }
 
@@ -157,5 +187,53 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // SAFETY: initialised in `new`; `mem` belongs to libwebp's allocator or is null.
         unsafe { ffi::WebPMemoryWriterClear(&raw mut self.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Slopes and noise, of which a half is clear.
+    fn picture() -> Pixels {
+        let (width, height) = (90, 70);
+        let pixel = |x: u32, y: u32| {
+            let alpha = if (x / 20).is_multiple_of(2) { 0 } else { x * 2 + y };
+            [x * 2, y * 3, (x * 37) ^ (y * 91), alpha].map(|sample| sample as u8)
+        };
+        let data = (0..height).flat_map(|y| (0..width).flat_map(move |x| pixel(x, y))).collect();
+        Pixels { data, width, height, layout: Layout::Rgba }
+    }
+
+    fn chunk<'a>(file: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+        let at = file.windows(4).position(|found| found == name)?;
+        let length = u32::from_le_bytes(*file[at + 4..].first_chunk()?) as usize;
+        file.get(at + 8..at + 8 + length)
+    }
+
+    #[test]
+    fn colours_are_those_that_libwebp_writes_beside_alpha() {
+        for quality in [40, 85, 95] {
+            let ours = encode(picture(), quality, &Progress::unbounded()).expect("a file");
+            let settings = |config: &mut ffi::WebPConfig| {
+                config.quality = f32::from(quality);
+                if quality <= FAST_UP_TO {
+                    (config.method, config.filter_strength) = FAST;
+                    config.quality = interpolate(quality, FAST_QUALITIES);
+                }
+            };
+            let theirs = encode_with(picture(), settings, &Progress::unbounded()).expect("a file");
+            assert!(chunk(&theirs, b"VP8 ").is_some());
+            assert!(chunk(&ours, b"VP8 ") == chunk(&theirs, b"VP8 "), "quality {quality}");
+            assert!(chunk(&ours, b"VP8X") == chunk(&theirs, b"VP8X"));
+        }
+    }
+
+    #[test]
+    fn opaque_alpha_is_not_written() {
+        let mut opaque = picture();
+        opaque.data.as_chunks_mut::<4>().0.iter_mut().for_each(|pixel| pixel[3] = 255);
+        let file = encode(opaque, 75, &Progress::unbounded()).expect("a file");
+        assert_eq!(file.get(12..16), Some(&b"VP8 "[..]));
     }
 }
