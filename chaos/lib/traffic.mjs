@@ -60,7 +60,7 @@ export function createTraffic({ random, pictures, sources, known, brokenStatus, 
           if (condition !== answered.etag) return `304 for another ETag: ${condition} and ${answered.etag}`
           return body.length > 0 ? 'a body with 304' : undefined
         }
-        if (status !== 200) return `status ${status}`
+        if (status !== 200) return `status ${status}: ${body.subarray(0, 200)}`
         if (answered['x-unsharp-fallback']) return `not optimized: ${answered['x-unsharp-fallback']}`
         if (!answered.etag) return 'no ETag'
         etags.set(tag, answered.etag)
