@@ -125,19 +125,14 @@ impl Block<'_> {
     }
 }
 
-/// Fills `out` with what the samples from `at` on differ by from a kind of prediction.
+/// Fills `out` with what the samples from `at` on differ by from one of [`KINDS`] of prediction.
 fn residual(kind: u8, out: &mut [u8], plane: &[u8], at: usize, width: usize) {
     let differ = Differ { out, plane, at, width };
     match kind {
         1 => differ.by(|left, _, _, _| left),
         2 => differ.by(|_, _, top, _| top),
         3 => differ.by(|_, _, _, right| right),
-        4 => differ.by(|_, corner, _, _| corner),
-        5 => differ.by(|left, _, top, right| mean(mean(left, right), top)),
-        6 => differ.by(|left, corner, _, _| mean(left, corner)),
         7 => differ.by(|left, _, top, _| mean(left, top)),
-        8 => differ.by(|_, corner, top, _| mean(corner, top)),
-        9 => differ.by(|_, _, top, right| mean(top, right)),
         10 => differ.by(|left, corner, top, right| mean(mean(left, corner), mean(top, right))),
         11 => differ.by(
             |left, corner, top, _| {
@@ -146,10 +141,6 @@ fn residual(kind: u8, out: &mut [u8], plane: &[u8], at: usize, width: usize) {
         ),
         12 => differ.by(|left, corner, top, _| {
             (i16::from(left) + i16::from(top) - i16::from(corner)).clamp(0, 255) as u8
-        }),
-        13 => differ.by(|left, corner, top, _| {
-            let (mean, corner) = (i16::from(mean(left, top)), i16::from(corner));
-            (mean + (mean - corner) / 2).clamp(0, 255) as u8
         }),
         _ => differ.by(|_, _, _, _| 0),
     }
