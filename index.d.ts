@@ -483,7 +483,10 @@ export interface OptimizerOptions {
   memoryBytes?: number
   /** For one request, waiting and all attempts included, milliseconds. Default 30000; then 504. */
   timeout?: number
-  /** Attempts at one variant in all replicas together, an integer from 1. Default 3; then 502. */
+  /**
+   * Attempts at one variant in all replicas together that may fail, an integer from 1. Default 3; then 502. Those whose process
+   * died count apart: after five deaths the answer is 500.
+   */
   maxAttempts?: number
   /** How long a result waits in the storage for other replicas, milliseconds. Default 3600000. */
   ttl?: number

@@ -13,6 +13,7 @@ const BENCHMARKS = {
   store: 'what a bucket costs and saves',
   soon: "the first answer with avifSoon against sharp's AVIF",
   transparency: "the transparency of a lossy WebP: our encoder for it against libwebp's",
+  builds: 'two builds of unsharp in turns: CPU, bytes, and which results are the same',
   bombs: 'files made to cost as much as they can: time, memory, and the next request',
   service: 'the service against next start with sharp',
   publish: 'all that the README and docs/PERFORMANCE.md quote, into bench/results',

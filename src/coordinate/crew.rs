@@ -10,11 +10,37 @@ use super::{By, Job, Made, Options, Urgency, Worker};
 use crate::cache::Entry;
 use crate::error::{Error, Result};
 use crate::flight::panic_text;
+use crate::log::{Level, describe_error, safe_url};
 
 /// The pause after the first failed attempt; it doubles with each further one…
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// … up to this. Each is between half and all of it, so that the jobs of a source that fails do not return together.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How often a process may die over a job before nobody tries any more. More than the attempts that may fail: a platform
+/// ends processes for reasons of its own, now and then several in a row, and none of that is the picture's fault.
+pub(super) const MOST_DEATHS: u32 = 5;
+
+/// What became of the attempts at a job so far, in the whole fleet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Past {
+    /// They ended in an error that may heal.
+    pub(super) failed: u32,
+    /// They ended with their process.
+    pub(super) died: u32,
+}
+
+impl Past {
+    /// With one more that failed.
+    pub(super) fn and_failed(self) -> Self {
+        Self { failed: self.failed.saturating_add(1), ..self }
+    }
+
+    /// The number of the attempt that comes next, from 1 on.
+    pub(super) fn next_attempt(self) -> u32 {
+        self.failed.saturating_add(self.died).saturating_add(1)
+    }
+}
 
 /// The worker with its permits.
 pub(super) struct Crew {
@@ -36,11 +62,6 @@ impl Crew {
     pub(super) fn new(worker: Arc<dyn Worker>, options: Options, counters: Arc<Counters>) -> Self {
         let permits = Permits::new(options.permits, options.permits_per_source);
         Self { worker, permits, counters, options }
-    }
-
-    /// At least one.
-    pub(super) fn max_attempts(&self) -> u32 {
-        self.options.max_attempts.max(1)
     }
 
     /// Whether one more job would be too many beside `under_way`.
@@ -69,7 +90,7 @@ impl Crew {
 
     /// The variant if it is there by now, else what making it comes to. It runs on a task of its own, which nobody's
     /// leaving stops and whose panic is an error.
-    pub(super) async fn attempt(&self, job: &Arc<Job>, attempt: u32) -> Result<Made> {
+    pub(super) async fn attempt(&self, job: &Arc<Job>, past: Past) -> Result<Made> {
         let (worker, counters, job) = (Arc::clone(&self.worker), Arc::clone(&self.counters), Arc::clone(job));
         let done = tokio::spawn(async move {
             if let Some(entry) = worker.lookup(&job.key).await {
@@ -77,7 +98,7 @@ impl Crew {
                 return Ok(Made { entry, by: By::Another });
             }
             counters.worked.add_one();
-            let entry = worker.make(&job, attempt).await?;
+            let entry = worker.make(&job, past.next_attempt()).await?;
             Ok(Made { entry, by: By::Us })
         });
         done.await.unwrap_or_else(|stopped| {
@@ -86,17 +107,33 @@ impl Crew {
         })
     }
 
-    /// The pause until the next attempt, or `None` when there is to be none.
-    pub(super) fn pause_after(&self, error: &Error, attempt: u32) -> Option<Duration> {
-        (error.may_heal() && attempt < self.max_attempts()).then(|| {
-            let doubled = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(10));
+    /// The pause after an attempt that ended in an error, or `None` when there is to be no other; `past` is what came
+    /// before it.
+    pub(super) fn pause_after(&self, error: &Error, past: Past) -> Option<Duration> {
+        (error.may_heal() && past.and_failed().failed < self.options.max_attempts).then(|| {
+            let doubled = FIRST_PAUSE.saturating_mul(1 << past.failed.min(10));
             doubled.min(LONGEST_PAUSE).mul_f64(0.5 + fastrand::f64() / 2.0)
         })
     }
 
-    /// All attempts from number `first` on, in this process. `None` when the flight was abandoned meanwhile.
-    pub(super) async fn work(&self, flight: &mut Flight, first: u32) -> Option<Result<Made>> {
-        let result = self.attempts(flight, first).await;
+    /// Gives up a job that so many processes died over. Nobody has lived to tell of it, so the log is told here.
+    pub(super) fn give_up(&self, job: &Job, deaths: u32) -> Error {
+        let error = Error::Panic(format!("the process that worked on it died, {deaths} times"));
+        self.options.logger.write(Level::Error, "given_up", || {
+            let mut fields = serde_json::Map::new();
+            fields.insert("url".to_owned(), safe_url(&job.request.href).into());
+            fields.insert("width".to_owned(), job.request.width.into());
+            fields.insert("quality".to_owned(), job.request.quality.into());
+            fields.insert("accepted".to_owned(), job.request.mime.as_str().into());
+            describe_error(&mut fields, &error);
+            (error.to_string(), fields)
+        });
+        error
+    }
+
+    /// All attempts that are left after these, in this process. `None` when the flight was abandoned meanwhile.
+    pub(super) async fn work(&self, flight: &mut Flight, past: Past) -> Option<Result<Made>> {
+        let result = self.attempts(flight, past).await;
         if result.is_none() {
             self.counters.withdrawn.add_one();
         }
@@ -104,14 +141,13 @@ impl Crew {
     }
 
     /// [`Self::work`] without counting what is abandoned.
-    pub(super) async fn attempts(&self, flight: &mut Flight, first: u32) -> Option<Result<Made>> {
-        let mut attempt = first;
+    pub(super) async fn attempts(&self, flight: &mut Flight, mut past: Past) -> Option<Result<Made>> {
         loop {
             let Turn::Permitted(permit) = self.permit(flight).await else { return None };
-            let result = self.attempt(&flight.job, attempt).await;
+            let result = self.attempt(&flight.job, past).await;
             drop(permit);
             let pause = match &result {
-                Err(error) => self.pause_after(error, attempt),
+                Err(error) => self.pause_after(error, past),
                 Ok(_) => None,
             };
             let Some(pause) = pause else { return Some(result) };
@@ -120,7 +156,7 @@ impl Crew {
                 () = tokio::time::sleep(pause) => {}
                 _ = flight.change(Urgency::Client) => return None,
             }
-            attempt += 1;
+            past = past.and_failed();
         }
     }
 

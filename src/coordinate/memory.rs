@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::crew::Crew;
+use super::crew::{Crew, Past};
 use super::desk::Desk;
 use super::stats::Counters;
 use super::{Coordinator, CoordinatorStats, Job, Made, Options, Worker};
@@ -33,7 +33,7 @@ impl Coordinator for Memory {
         let crew = Arc::clone(&self.crew);
         let is_full = |under_way| self.crew.is_full(under_way);
         let drive = move |mut flight| async move {
-            if let Some(result) = crew.work(&mut flight, 1).await {
+            if let Some(result) = crew.work(&mut flight, Past::default()).await {
                 flight.land(result);
             }
         };

@@ -76,7 +76,7 @@ pub trait Worker: Send + Sync + 'static {
     /// A job may come from another replica, whose config may be another one: what this replica would not let a
     /// client ask for, it refuses here as well.
     ///
-    /// `attempt` is 1 for the first of the fleet, those of replicas that died meanwhile included.
+    /// `attempt` is 1 for the first of the fleet; failed ones count, and those whose replica died.
     fn make<'a>(&'a self, job: &'a Job, attempt: u32) -> BoxFuture<'a, Result<Arc<Entry>>>;
 
     /// The variant if it is there and fresh. Asked after a lease was got and after another replica has finished,
@@ -128,8 +128,8 @@ pub trait Coordinator: Send + Sync {
     /// # Errors
     /// Those of the worker, wherever it ran; [`crate::Error::Timeout`] when `deadline` passes (for this caller only);
     /// [`crate::Error::Overloaded`] when [`Options::max_queue`] jobs wait here already; [`crate::Error::Aborted`]
-    /// when the runtime stops; [`crate::Error::Panic`] when the worker panicked, or when the processes that worked
-    /// on it died [`Options::max_attempts`] times.
+    /// when the runtime stops; [`crate::Error::Panic`] when the worker panicked, or when five processes died
+    /// while they worked on it.
     fn make(&self, job: Job, deadline: Instant) -> BoxFuture<'_, Result<Made>>;
 
     /// What has happened since the start, and what is going on now.

@@ -16,7 +16,8 @@ pub struct Options {
     pub permits_per_source: usize,
     /// Jobs that may wait here before a further one is refused. Default 1 000.
     pub max_queue: usize,
-    /// Attempts at one job in the whole fleet, those of replicas that died included. Default 3, at least 1.
+    /// Attempts at one job in the whole fleet that may fail. Those whose process died count apart: five deaths, and the
+    /// job is given up. Default 3, at least 1.
     pub max_attempts: u32,
     /// How long a lease holds unless it is renewed, which happens three times as often; then the job of a replica
     /// that died is given to another. Default 10 s, at least 100 ms.

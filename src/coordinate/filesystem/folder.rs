@@ -10,17 +10,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::Look;
 use crate::cache::Entry;
 use crate::coordinate::Results;
+use crate::coordinate::crew::Past;
 use crate::coordinate::outcome::{self, How, Parcel};
 use crate::error::Error;
 use crate::key::CacheKey;
 
 /// How long an outcome stays at least, for those who wait.
 const GRACE: Duration = Duration::from_secs(30);
-/// How long a lock file stays that nobody has locked: it holds the attempts of processes that died.
+/// How long a lock file stays that nobody has locked: it holds what became of earlier attempts.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 /// More outcomes than this are not kept, the oldest go first.
 const MOST_OUTCOMES: usize = 1_000;
-/// A lock file is a few digits.
+/// A lock file is two numbers: the attempts that failed, and those whose process died.
 const MOST_LOCK_BYTES: u64 = 100;
 
 pub(super) struct Folder {
@@ -35,7 +36,7 @@ pub(super) struct Lock {
     key: CacheKey,
     path: PathBuf,
     file: File,
-    attempt: u32,
+    past: Past,
 }
 
 /// What came of a job.
@@ -61,9 +62,9 @@ pub(super) enum Taken {
 }
 
 impl Lock {
-    /// 1 for the first, those of processes that died included.
-    pub(super) fn attempt(&self) -> u32 {
-        self.attempt
+    /// What became of the attempts before this one.
+    pub(super) fn past(&self) -> Past {
+        self.past
     }
 
     /// What a fencing number is elsewhere: whether the path still leads to the file that is locked, and not to one made after it was removed.
@@ -73,16 +74,27 @@ impl Lock {
         matches!((ours, theirs), (Ok(ours), Ok(theirs)) if ours == theirs)
     }
 
-    /// Reads how many attempts there were, and writes down this one.
-    fn count(mut file: &File) -> io::Result<u32> {
+    /// Reads what became of earlier attempts, and writes this one down as the death of its process, which is what it
+    /// is unless that process says otherwise.
+    fn begin(mut file: &File) -> io::Result<Past> {
         let mut text = String::new();
         // What is damaged, by a machine that lost its power, counts from the beginning.
         let _ = Read::by_ref(&mut file).take(MOST_LOCK_BYTES).read_to_string(&mut text);
-        let attempt = text.trim_end().parse().unwrap_or(0_u32).saturating_add(1);
+        let past = read_past(&text).unwrap_or_default();
+        Self::write(file, Past { died: past.died.saturating_add(1), ..past })?;
+        Ok(past)
+    }
+
+    /// Writes down that this attempt has failed, and that its process lives.
+    pub(super) fn count_failure(&mut self) -> io::Result<()> {
+        self.past = self.past.and_failed();
+        Self::write(&self.file, self.past)
+    }
+
+    fn write(mut file: &File, past: Past) -> io::Result<()> {
         file.rewind()?;
         file.set_len(0)?;
-        writeln!(file, "{attempt}")?;
-        Ok(attempt)
+        writeln!(file, "{} {}", past.failed, past.died)
     }
 
     /// Gives the job up before anything came of it.
@@ -122,8 +134,8 @@ impl Folder {
                 fs::remove_file(&path)?;
                 return Ok(Taken::Over(outcome));
             }
-            let attempt = Lock::count(&file)?;
-            return Ok(Taken::Locked(Lock { key: key.clone(), path, file, attempt }));
+            let past = Lock::begin(&file)?;
+            return Ok(Taken::Locked(Lock { key: key.clone(), path, file, past }));
         }
     }
 
@@ -235,6 +247,11 @@ impl Folder {
     fn file(&self, key: &CacheKey, extension: &str) -> PathBuf {
         self.path.join(format!("{key}.{extension}"))
     }
+}
+
+fn read_past(text: &str) -> Option<Past> {
+    let (failed, died) = text.trim_end().split_once(' ')?;
+    Some(Past { failed: failed.parse().ok()?, died: died.parse().ok()? })
 }
 
 /// Another process may have been faster.

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use self::folder::{Ending, Folder, Lock, Outcome, Taken};
 use self::signals::Signals;
-use super::crew::{Crew, Turn};
+use super::crew::{Crew, MOST_DEATHS, Past, Turn};
 use super::desk::{Change, Desk, Flight};
 use super::outcome::How;
 use super::stats::Counters;
@@ -128,7 +128,7 @@ impl Process {
         let job = Arc::clone(&flight.job);
         loop {
             let Turn::Permitted(permit) = self.crew.permit(flight).await else { return None };
-            let lock = match self.take(&job, since_ns).await {
+            let mut lock = match self.take(&job, since_ns).await {
                 Ok(Taken::Locked(lock)) => lock,
                 Ok(Taken::Over(outcome)) => return self.receive(&job, flight, outcome).await,
                 Ok(Taken::Busy) => {
@@ -141,20 +141,19 @@ impl Process {
                 }
                 Err(_) => {
                     drop(permit);
-                    return self.go_on_alone(flight).await;
+                    return self.go_on_alone(flight, Past::default()).await;
                 }
             };
-            let attempt = lock.attempt();
-            if attempt > self.crew.max_attempts() {
-                let died = format!("the process that worked on it died, {} times", attempt - 1);
-                let result = Err(Error::Panic(died));
+            let past = lock.past();
+            if past.died >= MOST_DEATHS {
+                let result = Err(self.crew.give_up(&job, past.died));
                 self.conclude(lock, &result).await;
                 return Some(result);
             }
-            let result = self.crew.attempt(&job, attempt).await;
+            let result = self.crew.attempt(&job, past).await;
             drop(permit);
             let pause = match &result {
-                Err(error) => self.crew.pause_after(error, attempt),
+                Err(error) => self.crew.pause_after(error, past),
                 Ok(_) => None,
             };
             let Some(pause) = pause else {
@@ -162,7 +161,10 @@ impl Process {
                 return Some(result);
             };
             self.crew.counters.retried.add_one();
-            // The file keeps the number of the attempt. The lock is kept as well: it is for us to try again.
+            // The lock is kept: it is for us to try again.
+            let Ok(lock) = blocking(move || lock.count_failure().map(|()| lock)).await else {
+                return self.go_on_alone(flight, past.and_failed()).await;
+            };
             tokio::select! {
                 () = tokio::time::sleep(pause) => drop(lock),
                 _ = flight.change(Urgency::Client) => {
@@ -215,13 +217,13 @@ impl Process {
             return Some(Ok(Made { entry, by: By::Another }));
         }
         self.crew.counters.lost_results.add_one();
-        self.crew.attempts(flight, 1).await
+        self.crew.attempts(flight, Past::default()).await
     }
 
-    async fn go_on_alone(&self, flight: &mut Flight) -> Option<Result<Made>> {
+    async fn go_on_alone(&self, flight: &mut Flight, past: Past) -> Option<Result<Made>> {
         self.crew.counters.storage_errors.add_one();
         self.crew.counters.local.add_one();
-        self.crew.attempts(flight, 1).await
+        self.crew.attempts(flight, past).await
     }
 
     /// Tells the others what came of a job. Callers get a variant at once; an error waits until it is written, so that

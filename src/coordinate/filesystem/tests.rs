@@ -25,7 +25,10 @@ async fn it_does_what_a_coordinator_does() {
 }
 
 async fn process(dir: &Path, studio: &Arc<Studio>) -> Arc<dyn Coordinator> {
-    let options = conformance::options(Results::default());
+    process_with(dir, conformance::options(Results::default()), studio).await
+}
+
+async fn process_with(dir: &Path, options: Options, studio: &Arc<Studio>) -> Arc<dyn Coordinator> {
     let storage = super::super::Storage::Filesystem(dir.to_owned());
     super::super::open(&storage, options, Arc::clone(studio) as Arc<dyn Worker>).await.expect("it opens")
 }
@@ -56,10 +59,26 @@ async fn the_job_of_a_process_that_is_killed_is_taken_over() {
 }
 
 #[tokio::test]
+async fn deaths_and_failures_are_counted_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let storage = format!("filesystem:{}", folder.path().display());
+    for attempt in 1..MOST_DEATHS {
+        let doomed = Replica::start(&storage, Some("unlucky"));
+        assert_eq!(doomed.kill_at_work().await, ("unlucky".to_owned(), attempt));
+    }
+    let failure = Error::Upstream("connection reset".to_owned());
+    let studio = Arc::new(Studio::failing(false, vec![failure.clone(); 3]));
+    let options = Options { max_attempts: 2, ..conformance::options(Results::default()) };
+    let survivor = process_with(folder.path(), options, &studio).await;
+    assert_eq!(survivor.make(wanted("unlucky"), whenever()).await, Err(failure), "the source's own error");
+    assert_eq!(studio.attempts(), [MOST_DEATHS, MOST_DEATHS + 1], "as many failures as are allowed");
+}
+
+#[tokio::test]
 async fn a_job_that_kills_whoever_works_it_is_given_up() {
     let folder = tempfile::tempdir().expect("a folder");
     let storage = format!("filesystem:{}", folder.path().display());
-    for attempt in 1..=3 {
+    for attempt in 1..=MOST_DEATHS {
         let doomed = Replica::start(&storage, Some("deadly"));
         assert_eq!(doomed.kill_at_work().await, ("deadly".to_owned(), attempt));
     }

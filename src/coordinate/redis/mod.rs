@@ -47,7 +47,7 @@ impl Redis {
         let link = Link::new(url, names.channel.clone(), &options, Arc::clone(&counters))?;
         let owner = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
         let lease = options.lease.max(Duration::from_millis(100));
-        let queue = Queue::new(link, names, owner, lease, options.max_attempts.max(1));
+        let queue = Queue::new(link, names, owner, lease);
         let desk = Desk::new(Arc::clone(&counters));
         let crew = Crew::new(worker, Options { lease, ..options }, counters);
         let replica = Arc::new(Replica::new(crew, queue));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use redis::{FromRedisValue, Script, ScriptInvocation, Value};
 
 use super::link::{Away, Link, Weight};
+use crate::coordinate::crew::Past;
 use crate::coordinate::outcome::{self, How};
 use crate::coordinate::{Job, Urgency};
 use crate::error::Error;
@@ -22,7 +23,6 @@ pub(super) struct Queue {
     /// This replica: what it holds a lease with.
     owner: String,
     lease: Duration,
-    max_attempts: u32,
 }
 
 /// What keys and channel are called. The number is that of the scripts' data: replicas of another version share
@@ -46,8 +46,8 @@ struct Scripts {
 pub(super) struct Lease {
     /// Grows with every lease that is given.
     pub(super) fence: String,
-    /// 1 for the first in the fleet.
-    pub(super) attempt: u32,
+    /// What became of the attempts before it.
+    pub(super) past: Past,
 }
 
 /// What a wish for a variant came to.
@@ -97,7 +97,7 @@ impl Names {
 }
 
 impl Queue {
-    pub(super) fn new(link: Link, names: Names, owner: String, lease: Duration, max_attempts: u32) -> Self {
+    pub(super) fn new(link: Link, names: Names, owner: String, lease: Duration) -> Self {
         let script = |source: &str| Script::new(&format!("{}\n{source}", include_str!("scripts/common.lua")));
         let scripts = Scripts {
             submit: script(include_str!("scripts/submit.lua")),
@@ -107,7 +107,7 @@ impl Queue {
             check: script(include_str!("scripts/check.lua")),
             withdraw: script(include_str!("scripts/withdraw.lua")),
         };
-        Self { link, names, scripts, owner, lease, max_attempts }
+        Self { link, names, scripts, owner, lease }
     }
 
     /// Wants a variant. With `can_begin` the lease may be given at once.
@@ -135,9 +135,7 @@ impl Queue {
     /// Looks for a job whose source is none of `exhausted`.
     pub(super) async fn claim(&self, exhausted: &[String]) -> Result<Claimed, Away> {
         let mut call = self.call(&self.scripts.claim);
-        call.arg(millis(self.lease))
-            .arg(self.max_attempts)
-            .arg(outcome::encode_error(&died(self.max_attempts)));
+        call.arg(millis(self.lease));
         for source in exhausted {
             call.arg(source);
         }
@@ -275,14 +273,10 @@ impl Answer {
     }
 
     fn lease(&mut self) -> Option<Lease> {
-        let (fence, attempt) = (self.text()?, self.number()?);
-        Some(Lease { fence, attempt: u32::try_from(attempt).ok()? })
+        let fence = self.text()?;
+        let mut count = || u32::try_from(self.number()?).ok();
+        Some(Lease { fence, past: Past { failed: count()?, died: count()? } })
     }
-}
-
-/// The error of a job that nobody lived to finish.
-fn died(attempts: u32) -> Error {
-    Error::Panic(format!("the process that worked on it died, {attempts} times"))
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -11,7 +11,7 @@ use super::leases::Leases;
 use super::link::Away;
 use super::queue::{Checked, Claimed, Ending, Lease, News, Queue, Submitted};
 use crate::cache::Entry;
-use crate::coordinate::crew::Crew;
+use crate::coordinate::crew::{Crew, MOST_DEATHS, Past};
 use crate::coordinate::desk::{Change, Flight};
 use crate::coordinate::outcome::{self, How, Parcel};
 use crate::coordinate::permits::Permit;
@@ -36,8 +36,8 @@ enum Course {
     Landed(Result<Made>),
     /// Nobody waits any more.
     Abandoned,
-    /// In this process, with this attempt.
-    Alone(u32),
+    /// In this process, after these attempts.
+    Alone(Past),
     /// It is to be wished for again.
     Again,
 }
@@ -171,7 +171,7 @@ impl Replica {
         };
         let result = match course {
             Course::Landed(result) => Some(result),
-            Course::Alone(attempt) => self.crew.work(&mut flight, attempt).await,
+            Course::Alone(past) => self.crew.work(&mut flight, past).await,
             Course::Abandoned | Course::Again => None,
         };
         if let Some(result) = result {
@@ -184,12 +184,12 @@ impl Replica {
         let urgency = flight.urgency();
         let permit = self.crew.permits.try_acquire(&job.source());
         let number = self.queue.link.number();
-        let mut attempt = 1;
+        let mut past = Past::default();
         match self.queue.submit(&job, urgency, permit.is_some()).await {
             Ok(Submitted::Leased(lease)) => {
                 // A permit was offered, or there would be no lease.
                 let Some(permit) = permit else { return Course::Again };
-                attempt = lease.attempt + 1;
+                past = lease.past.and_failed();
                 match self.work_leased(&job, permit, lease).await {
                     Worked::Out(result) => return Course::Landed(result),
                     Worked::Put(pause) => self.wake_in(pause),
@@ -203,7 +203,7 @@ impl Replica {
             }
             Err(_) => drop(permit),
         }
-        self.wait(flight, inbox, urgency, attempt, number).await
+        self.wait(flight, inbox, urgency, past, number).await
     }
 
     /// Waits for what another replica, or another task of this one, makes of the job.
@@ -212,7 +212,7 @@ impl Replica {
         flight: &mut Flight,
         inbox: &mut Inbox,
         urgency: Urgency,
-        attempt: u32,
+        past: Past,
         mut number: Option<u64>,
     ) -> Course {
         let job = Arc::clone(&flight.job);
@@ -235,7 +235,7 @@ impl Replica {
                 () = self.queue.link.lost(number) => {
                     // Where there was none to begin with, this is known to be in vain.
                     if number.is_none() || !self.queue.link.is_back().await {
-                        return self.go_on_alone(&job, inbox, attempt).await;
+                        return self.go_on_alone(&job, inbox, past).await;
                     }
                     number = self.queue.link.number();
                     true
@@ -256,7 +256,7 @@ impl Replica {
     }
 
     /// Redis is away. What another task of this process has begun is waited for.
-    async fn go_on_alone(&self, job: &Job, inbox: &mut Inbox, attempt: u32) -> Course {
+    async fn go_on_alone(&self, job: &Job, inbox: &mut Inbox, past: Past) -> Course {
         self.crew.counters.local.add_one();
         if self.leases.is_working(&job.key) {
             match inbox.next().await {
@@ -265,17 +265,20 @@ impl Replica {
                 Letter::Done(_) | Letter::Put => {}
             }
         }
-        Course::Alone(attempt.min(self.crew.max_attempts()))
+        Course::Alone(past)
     }
 
     /// Works a job. Callers get a variant at once, and Redis behind them.
     async fn work_leased(self: &Arc<Self>, job: &Arc<Job>, permit: Permit, lease: Lease) -> Worked {
         let held = self.leases.hold(&job.key, &lease.fence);
-        let result = self.crew.attempt(job, lease.attempt).await;
+        let result = match lease.past.died {
+            deaths if deaths >= MOST_DEATHS => Err(self.crew.give_up(job, deaths)),
+            _ => self.crew.attempt(job, lease.past).await,
+        };
         held.end_work();
         drop(permit);
         let pause = match &result {
-            Err(error) => self.crew.pause_after(error, lease.attempt),
+            Err(error) => self.crew.pause_after(error, lease.past),
             Ok(_) => None,
         };
         if let (Some(pause), Err(error)) = (pause, &result) {
@@ -330,7 +333,7 @@ impl Replica {
             return Course::Landed(Ok(Made { entry, by: By::Another }));
         }
         self.crew.counters.lost_results.add_one();
-        Course::Alone(1)
+        Course::Alone(Past::default())
     }
 
     async fn carried(&self, key: &CacheKey) -> Option<Arc<Entry>> {

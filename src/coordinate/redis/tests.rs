@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::conformance::{self, Fleet, Studio, options, picture, wanted, whenever};
+use super::super::crew::MOST_DEATHS;
 use super::super::outcome::How;
 use super::super::test_replica::Replica;
 use super::super::test_server::{Server, programs};
@@ -100,7 +101,7 @@ async fn a_job_that_kills_whoever_works_it_is_given_up() {
         let blocker = ask(&survivor, wanted("blocker"));
         studio.busy(1).await;
         let waiting = ask(&survivor, wanted("deadly"));
-        for attempt in 1..=3 {
+        for attempt in 1..=MOST_DEATHS {
             let doomed = Replica::start(&server.url("/"), None);
             assert_eq!(doomed.kill_at_work().await, ("deadly".to_owned(), attempt));
         }
@@ -113,6 +114,31 @@ async fn a_job_that_kills_whoever_works_it_is_given_up() {
 }
 
 #[tokio::test]
+async fn deaths_and_failures_are_counted_apart() {
+    for program in programs() {
+        let server = Server::start(&program, &[]).await;
+        let failure = Error::Upstream("connection reset".to_owned());
+        let studio = Arc::new(Studio::failing(false, vec![failure.clone(); 9]).behind_a_gate());
+        let survivor = replica(&server, Options { max_attempts: 2, ..one_permit() }, &studio).await;
+        let blocker = ask(&survivor, wanted("blocker"));
+        studio.busy(1).await;
+        let waiting = ask(&survivor, wanted("unlucky"));
+        for attempt in 1..=2 {
+            let doomed = Replica::start(&server.url("/"), None);
+            assert_eq!(doomed.kill_at_work().await, ("unlucky".to_owned(), attempt));
+        }
+        studio.open(9);
+        for failed in [waiting, blocker] {
+            assert_eq!(failed.await.expect("no panic"), Err(failure.clone()), "the source's own error");
+        }
+        let mut made = studio.made.lock().unwrap().clone();
+        made.retain(|(name, _)| name == "unlucky");
+        let attempts: Vec<_> = made.iter().map(|(_, attempt)| *attempt).collect();
+        assert_eq!(attempts, [3, 4], "as many failures as are allowed");
+    }
+}
+
+#[tokio::test]
 async fn a_lease_that_ran_out_can_end_nothing() {
     for program in programs() {
         let server = Server::start(&program, &[]).await;
@@ -121,7 +147,7 @@ async fn a_lease_that_ran_out_can_end_nothing() {
             let names = Names::new("test", 0);
             let options = options(Results::default());
             let link = Link::new(&server.url("/"), names.channel.clone(), &options, counters).expect("a url");
-            let queue = Queue::new(link, names, owner.to_owned(), Duration::from_millis(100), 3);
+            let queue = Queue::new(link, names, owner.to_owned(), Duration::from_millis(100));
             Arc::new(queue)
         });
         for queue in [&old, &new] {
@@ -144,7 +170,7 @@ async fn a_lease_that_ran_out_can_end_nothing() {
             }
         };
         assert!(second.fence.parse::<u64>().unwrap() > first.fence.parse::<u64>().unwrap());
-        assert_eq!((first.attempt, second.attempt), (1, 2));
+        assert_eq!((first.past.died, second.past.died), (0, 1));
         let done = || Ending::Done { how: How::Stored, fresh: Duration::ZERO, body: &[] };
         assert!(!old.finish(&job.key, &first, done()).await.expect("an answer"), "it is the other's by now");
         assert!(!new.finish(&job.key, &first, done()).await.expect("an answer"), "nor with the old number");

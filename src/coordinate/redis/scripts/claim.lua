@@ -1,18 +1,15 @@
--- Takes a job: ARGV 5 the lease, ms, 6 the most attempts, 7 the error of a job whose replicas died,
--- 8… sources that have their share of this replica.
-local lease_ms, most_attempts, died = ARGV[5], tonumber(ARGV[6]), ARGV[7]
+-- Takes a job: ARGV 5 the lease, ms, 6… sources that have their share of this replica.
+local lease_ms = ARGV[5]
 
 -- Whose lease or pause has ended returns to its old place.
 local returned = 0
 for _, key in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', text(now), 'LIMIT', 0, 100)) do
   redis.call('ZREM', DUE, key)
-  local job = redis.call('HMGET', JOB .. key, 'state', 'attempts', 'score')
-  if job[1] == 'leased' and tonumber(job[2]) >= most_attempts then
-    fail(key, died)
-  elseif job[1] == 'leased' or job[1] == 'delayed' then
+  local job = redis.call('HMGET', JOB .. key, 'state', 'score')
+  if job[1] == 'leased' or job[1] == 'delayed' then
     redis.call('HSET', JOB .. key, 'state', 'queued')
     redis.call('HDEL', JOB .. key, 'owner', 'fence')
-    enqueue(key, job[3])
+    enqueue(key, job[2])
     returned = returned + 1
   end
 end
@@ -21,7 +18,7 @@ if returned > 1 then
 end
 
 local exhausted = {}
-for at = 8, #ARGV do
+for at = 6, #ARGV do
   exhausted[ARGV[at]] = true
 end
 -- The bound keeps the server from being busy with one script when thousands of one source's jobs wait.
@@ -38,8 +35,8 @@ while from < 1024 do
     elseif exhausted[job[2]] then
       from = from + 1
     else
-      local fence, attempt = lease(key, lease_ms)
-      return { 'job', key, job[3], fence, attempt }
+      local fence, failed, died = lease(key, lease_ms)
+      return { 'job', key, job[3], fence, failed, died }
     end
   end
 end

@@ -5,7 +5,8 @@
 -- ARGV  1 what the key of a job's hash begins with   2 the channel   3 this replica
 --       4 how long an untouched job stays, ms
 --
--- A job's hash: state (queued, leased, delayed, done, failed), job, source, urgency, score, waiters, attempts;
+-- A job's hash: state (queued, leased, delayed, done, failed), job, source, urgency, score, waiters, attempts (leases
+-- that were given), failed (those that ended in an error; the others' replicas died);
 -- leased: owner, fence; done: how, fresh_until, body; delayed and failed: error.
 
 local QUEUE, DUE, FENCE, RESULTS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -37,17 +38,19 @@ local function wake_at(key, at)
   redis.call('PEXPIRE', DUE, STAY)
 end
 
--- Fencing numbers only grow, also when the server has forgotten the last one: they are no less than its clock.
+-- Fencing numbers only grow, also when the server has forgotten the last one: they are no less than its clock. Gives
+-- back the number, how many attempts have failed before and over how many replicas died.
 local function lease(key, lease_ms)
   local last = tonumber(redis.call('GET', FENCE) or '0')
   local fence = text(math.max(last + 1, now_us))
   redis.call('SET', FENCE, fence, 'PX', 86400000)
   redis.call('HSET', JOB .. key, 'state', 'leased', 'owner', OWNER, 'fence', fence)
-  local attempt = redis.call('HINCRBY', JOB .. key, 'attempts', 1)
+  local attempts = redis.call('HINCRBY', JOB .. key, 'attempts', 1)
+  local failed = tonumber(redis.call('HGET', JOB .. key, 'failed') or '0')
   redis.call('PEXPIRE', JOB .. key, STAY)
   redis.call('ZREM', QUEUE, key)
   wake_at(key, now + tonumber(lease_ms))
-  return fence, attempt
+  return fence, failed, attempts - 1 - failed
 end
 
 -- Puts an outcome in the place of the job, bounds how many there are, and tells everybody.

@@ -21,6 +21,7 @@ elseif tonumber(job[4] or '0') <= 0 then
 else
   redis.call('HSET', hash, 'state', 'delayed', 'error', ARGV[9])
   redis.call('HDEL', hash, 'owner', 'fence')
+  redis.call('HINCRBY', hash, 'failed', 1)
   wake_at(key, now + tonumber(ARGV[8]))
 end
 return 1

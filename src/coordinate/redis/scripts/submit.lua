@@ -23,8 +23,7 @@ redis.call('PEXPIRE', hash, STAY)
 if is_new then
   -- Nobody overtakes a client that waits.
   if ARGV[9] == '1' and redis.call('ZCOUNT', QUEUE, '-inf', text(BACKGROUND)) == 0 then
-    local fence, attempt = lease(key, lease_ms)
-    return { 'leased', fence, attempt }
+    return { 'leased', lease(key, lease_ms) }
   end
   enqueue(key, score)
   redis.call('PUBLISH', CHANNEL, 'q')
