@@ -6,6 +6,7 @@
 
 pub mod avif;
 pub mod gif;
+mod hidden;
 pub mod jpeg;
 mod palette;
 pub mod png;

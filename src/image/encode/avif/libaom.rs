@@ -21,7 +21,7 @@ use libaom_sys as ffi;
 use super::{Engine, Levels, interpolate, yuv};
 use crate::error::{Error, Result};
 use crate::image::decode::{Layout, Pixels};
-use crate::image::encode::is_opaque;
+use crate::image::encode::{hidden, is_opaque};
 use crate::image::limits::Progress;
 
 /// The first version with `tune=iq`, as `aom_codec_version` counts: major, minor, patch, 8 bits each.
@@ -113,7 +113,7 @@ impl Engine for Libaom {
         format!("libaom {}.{}.{}", version >> 16, version >> 8 & 255, version & 255)
     }
 
-    fn encode(&self, pixels: Pixels, quality: u8, progress: &Progress) -> Result<Vec<u8>> {
+    fn encode(&self, mut pixels: Pixels, quality: u8, progress: &Progress) -> Result<Vec<u8>> {
         let (width, height) = (pixels.width, pixels.height);
         let (settings, levels) =
             if library_version() >= FIRST_WITH_IQ { (IQ, IQ_LEVELS) } else { (SSIM, SSIM_LEVELS) };
@@ -127,6 +127,9 @@ impl Engine for Libaom {
         let alpha = (!is_opaque(&pixels)).then(|| {
             Planes::gray(pixels.data.as_chunks::<4>().0.iter().map(|pixel| pixel[3]), width, height)
         });
+        if alpha.is_some() {
+            hidden::smooth(&mut pixels.data, width);
+        }
         let planes = match pixels.layout {
             Layout::Luma => Planes::gray(pixels.data.iter().copied(), width, height),
             Layout::Rgba => Planes::color(yuv::from_rgb::<4>(&pixels.data), width, height),
