@@ -85,6 +85,10 @@ impl Level {
     /// Half of the picture itself.
     fn of_pixels(pixels: &[[u8; 4]], width: usize) -> Self {
         Self::half_of(pixels, width, |four| {
+            // Most of what is transparent is so in whole blocks.
+            if four.iter().all(|pixel| pixel[3] == 0) {
+                return [0.0; 4];
+            }
             let [a, b, c, d] = four.map(weighed);
             scaled(std::array::from_fn(|part| a[part] + b[part] + c[part] + d[part]))
         })
