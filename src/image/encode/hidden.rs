@@ -27,7 +27,7 @@ struct Level {
 /// Changes the colors of pixels with an alpha below [`SEEN`]; alpha itself stays. `rgba` holds rows of `width` pixels.
 pub(super) fn smooth(rgba: &mut [u8], width: u32) {
     let (pixels, width) = (rgba.as_chunks_mut::<4>().0, width as usize);
-    if pixels.iter().all(is_seen) {
+    if pixels.iter().copied().all(is_seen) {
         return;
     }
     let mut larger = Vec::with_capacity(HALVINGS);
@@ -54,7 +54,7 @@ pub(super) fn smooth(rgba: &mut [u8], width: u32) {
     }
     for (y, row) in pixels.chunks_exact_mut(width).enumerate() {
         level.row_at(y, &mut between);
-        for (x, pixel) in row.iter_mut().enumerate().filter(|(_, pixel)| !is_seen(pixel)) {
+        for (x, pixel) in row.iter_mut().enumerate().filter(|(_, pixel)| !is_seen(**pixel)) {
             let sum = scaled(weighed(*pixel));
             let color = add(sum, column_at(x, &between), 1.0 - sum[3]);
             let [red, green, blue, _] = color.map(|part| (part + 0.5) as u8);
@@ -63,7 +63,7 @@ pub(super) fn smooth(rgba: &mut [u8], width: u32) {
     }
 }
 
-fn is_seen(pixel: &[u8; 4]) -> bool {
+fn is_seen(pixel: [u8; 4]) -> bool {
     u16::from(pixel[3]) >= SEEN
 }
 
