@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::request::ImageRequest;
 
 /// How much a record matters, the gravest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,6 +123,17 @@ impl Logger {
             (error.to_string(), fields)
         });
     }
+}
+
+/// The fields that say which variant it is about.
+#[must_use]
+pub fn describe_request(request: &ImageRequest) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("url".to_owned(), safe_url(&request.href).into());
+    fields.insert("width".to_owned(), request.width.into());
+    fields.insert("quality".to_owned(), request.quality.into());
+    fields.insert("accepted".to_owned(), request.mime.as_str().into());
+    fields
 }
 
 /// The fields that say which error it is.

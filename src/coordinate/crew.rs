@@ -10,7 +10,7 @@ use super::{By, Job, Made, Options, Urgency, Worker};
 use crate::cache::Entry;
 use crate::error::{Error, Result};
 use crate::flight::panic_text;
-use crate::log::{Level, describe_error, safe_url};
+use crate::log::{Level, describe_error, describe_request};
 
 /// The pause after the first failed attempt; it doubles with each further one…
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -120,11 +120,7 @@ impl Crew {
     pub(super) fn give_up(&self, job: &Job, deaths: u32) -> Error {
         let error = Error::Panic(format!("the process that worked on it died, {deaths} times"));
         self.options.logger.write(Level::Error, "given_up", || {
-            let mut fields = serde_json::Map::new();
-            fields.insert("url".to_owned(), safe_url(&job.request.href).into());
-            fields.insert("width".to_owned(), job.request.width.into());
-            fields.insert("quality".to_owned(), job.request.quality.into());
-            fields.insert("accepted".to_owned(), job.request.mime.as_str().into());
+            let mut fields = describe_request(&job.request);
             describe_error(&mut fields, &error);
             (error.to_string(), fields)
         });

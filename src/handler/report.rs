@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Asked, Handler, Made, MadeHow, Steps};
 use crate::error::Error;
 use crate::image::{Optimized, format};
-use crate::log::{Level, describe_error, safe_url};
+use crate::log::{Level, describe_error, describe_request, safe_url};
 use crate::request::ImageRequest;
 
 type Fields = Map<String, Value>;
@@ -47,7 +47,7 @@ impl Handler {
     pub(super) fn report_fallback(&self, asked: &Asked, source: &[u8], steps: &Steps, error: &Error) {
         self.observe(MadeHow::Fallback, asked, source, steps);
         self.logger.write(Level::Warn, "fallback", || {
-            let mut fields = describe(&asked.request);
+            let mut fields = describe_request(&asked.request);
             describe_source(&mut fields, source);
             describe_error(&mut fields, error);
             (format!("the source is served as it came: {error}"), fields)
@@ -92,7 +92,7 @@ impl Handler {
     ) {
         self.observe(how, asked, source, steps);
         self.logger.write(Level::Debug, how.name(), || {
-            let mut fields = describe(&asked.request);
+            let mut fields = describe_request(&asked.request);
             describe_source(&mut fields, source);
             fields.insert("fetch_ms".to_owned(), (steps.fetch.as_millis() as u64).into());
             describe_more(&mut fields);
@@ -113,20 +113,11 @@ impl Handler {
 
     fn report_error(&self, level: Level, event: &'static str, request: &ImageRequest, error: &Error) {
         self.logger.write(level, event, || {
-            let mut fields = describe(request);
+            let mut fields = describe_request(request);
             describe_error(&mut fields, error);
             (error.to_string(), fields)
         });
     }
-}
-
-fn describe(request: &ImageRequest) -> Fields {
-    let mut fields = Fields::new();
-    fields.insert("url".to_owned(), safe_url(&request.href).into());
-    fields.insert("width".to_owned(), request.width.into());
-    fields.insert("quality".to_owned(), request.quality.into());
-    fields.insert("accepted".to_owned(), request.mime.as_str().into());
-    fields
 }
 
 fn source_format(source: &[u8]) -> &'static str {

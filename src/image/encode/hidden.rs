@@ -11,8 +11,7 @@
 const SEEN: u16 = 16;
 
 /// How often the picture is halved. What is farther away than a pixel of the smallest one is wide gets the mean of all
-/// that is seen: with one more the slopes would be so wide that libaom takes drawings for photographs, which costs it half
-/// as much time again and a tenth of the bytes.
+/// that is seen: with one more libaom takes half as much time again for a cut-out photograph, and a tenth more bytes.
 const HALVINGS: usize = 5;
 
 /// What pixels sum up to: red, green, blue, and how much of it is seen, from 0 to 1.

@@ -6,15 +6,15 @@
 //!
 //! | transparency | plane, 2 | plane, 4 | file | CPU |
 //! | --- | --- | --- | --- | --- |
-//! | drawing with strokes, clouds and spray | 0.95 (0.99) | 0.96 (1.00) | 0.98 (1.01) | 0.25 (0.43) |
-//! | cut-out photograph | 1.00 (1.00) | 1.00 (1.01) | 1.02 (1.03) | 0.24 (0.30) |
-//! | photograph as transparency | 1.00 (1.03) | 1.02 (1.04) | 1.03 (1.04) | 0.19 (0.21) |
-//! | soft shadow | 0.81 (0.92) | 0.99 (1.03) | 1.00 (1.03) | 0.18 (0.23) |
-//! | gradient | 1.00 (1.12) | 1.33 (1.44) | 1.16 (1.22) | 0.20 (0.25) |
-//! | shapes, antialiased | 1.02 (1.05) | 1.02 (1.05) | 1.05 (1.07) | 0.32 (0.34) |
-//! | shapes of two levels | 1.04 (1.07) | 1.05 (1.07) | 1.08 (1.10) | 0.32 (0.35) |
-//! | text | 0.41 (0.92) | 0.42 (0.92) | 0.59 (0.96) | 0.37 (0.46) |
-//! | noise | 0.87 (0.99) | 0.97 (0.99) | 1.08 (1.19) | 0.39 (0.45) |
+//! | drawing with strokes, clouds and spray | 0.95 (0.99) | 0.96 (1.00) | 0.91 (0.95) | 0.26 (0.39) |
+//! | cut-out photograph | 1.00 (1.00) | 1.00 (1.01) | 0.93 (0.94) | 0.24 (0.31) |
+//! | photograph as transparency | 1.00 (1.03) | 1.02 (1.04) | 1.03 (1.04) | 0.21 (0.22) |
+//! | soft shadow | 0.81 (0.92) | 0.99 (1.03) | 1.07 (1.11) | 0.25 (0.34) |
+//! | gradient | 1.00 (1.12) | 1.33 (1.44) | 1.15 (1.20) | 0.23 (0.24) |
+//! | shapes, antialiased | 1.02 (1.05) | 1.02 (1.05) | 0.89 (0.92) | 0.34 (0.40) |
+//! | shapes of two levels | 1.04 (1.07) | 1.05 (1.07) | 0.86 (0.92) | 0.44 (0.48) |
+//! | text | 0.41 (0.92) | 0.42 (0.92) | 0.37 (0.76) | 0.36 (0.45) |
+//! | noise | 0.87 (0.99) | 0.97 (0.99) | 1.08 (1.19) | 0.52 (0.61) |
 //!
 //! Samples are predicted by blocks where that pays, each by the kind of prediction whose residuals have been the cheapest so
 //! far. Copies come from places that hash alike for eight samples, from the row above, and from as far away as the last one
