@@ -71,6 +71,7 @@ test('what one server made is a hit on one that starts empty, without a fetch an
   )
   assert.equal(asked.length, 1)
   await second.handler.close()
+  assert.equal(variantsIn(second.cache).length, 1, 'nothing is written any more once it is closed')
 })
 
 test('a refresh takes what another server has made anew', async (t) => {

@@ -295,6 +295,7 @@ impl Handler {
         self.start_draining();
         self.flights.drain().await;
         self.soon.drain().await;
+        self.settle().await;
         self.flush(budget).await
     }
 

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
+
 use super::filesystem::Filesystem;
 use super::memory::Memory;
 use super::object::StoreConfig;
@@ -31,6 +33,8 @@ struct Local {
     memory: Memory,
     disk: Arc<Filesystem>,
     logger: Logger,
+    /// Writes that nobody waits for but [`Tiers::settle`].
+    adopting: TaskTracker,
 }
 
 /// Where the tiers are and how large.
@@ -87,7 +91,10 @@ impl Tiers {
             Some(remote) => Arc::clone(remote.disk()),
             None => Arc::new(Filesystem::open(dir, limit_bytes)),
         };
-        let local = Arc::new(Local { memory: Memory::new(memory_bytes), disk, logger });
+        let adopting = TaskTracker::new();
+        // One that is closed takes further tasks all the same, and can be waited for.
+        adopting.close();
+        let local = Arc::new(Local { memory: Memory::new(memory_bytes), disk, logger, adopting });
         Ok(Self { local, remote, looks: Flights::new() })
     }
 
@@ -211,6 +218,11 @@ impl Tiers {
         self.remote.is_some()
     }
 
+    /// Waits until what the bucket had is on disk as well.
+    pub async fn settle(&self) {
+        self.local.adopting.wait().await;
+    }
+
     /// Pushes what is left, for at most `budget`; says whether nothing is.
     pub async fn flush(&self, budget: Duration) -> bool {
         match &self.remote {
@@ -233,14 +245,14 @@ impl Tiers {
 }
 
 impl Local {
-    /// Keeps what the bucket had, unless this machine has a newer one by now. Nobody waits for the disk.
+    /// Keeps what the bucket had, unless this machine has a newer one by now. No request waits for the disk.
     fn adopt(self: &Arc<Self>, key: &CacheKey, entry: &Arc<Entry>) {
         let is_newer = |than: &Entry| entry.expires_at_ms > than.expires_at_ms;
         if self.memory.get(key).is_none_or(|hot| is_newer(&hot)) {
             self.memory.insert(key, Arc::clone(entry));
         }
         let (local, key, entry) = (Arc::clone(self), key.clone(), Arc::clone(entry));
-        tokio::task::spawn_blocking(move || {
+        self.adopting.spawn_blocking(move || {
             let kept = local.disk.load(&key).and_then(|stored| match stored {
                 Some(stored) if stored.expires_at_ms >= entry.expires_at_ms => Ok(()),
                 _ => local.disk.save(&key, &entry),

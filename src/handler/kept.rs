@@ -16,6 +16,13 @@ impl Handler {
         self.cache.as_ref().is_some_and(Tiers::has_remote)
     }
 
+    /// Waits until what other servers have made, and requests found, is on this machine's disk.
+    pub(super) async fn settle(&self) {
+        if let Some(cache) = &self.cache {
+            cache.settle().await;
+        }
+    }
+
     /// Waits for at most `budget` until what has been made is in the bucket; says whether all of it is.
     pub async fn flush(&self, budget: Duration) -> bool {
         match &self.cache {

@@ -112,10 +112,8 @@ async fn what_one_server_makes_another_finds_and_keeps() {
     assert_eq!(second.load_local(&key(1), 0).await.entry, None);
     assert_eq!(second.load(&key(1), 0).await.entry, Some(until(1_000, b"one")));
     assert_eq!(second.hot(&key(1), 0), Some(until(1_000, b"one")), "it is in memory at once");
-    let disk = fleet.folder.path().join("second").join(key(1).as_str());
-    while !disk.exists() {
-        tokio::task::yield_now().await;
-    }
+    second.settle().await;
+    assert!(fleet.folder.path().join("second").join(key(1).as_str()).exists(), "and then on disk");
     let stats = second.stats().remote;
     assert_eq!((stats.hits, stats.misses, stats.errors, stats.pushes), (1, 0, 0, 0));
 }
