@@ -18,7 +18,7 @@ use std::mem::MaybeUninit;
 use avif_serialize::Aviffy;
 use libaom_sys as ffi;
 
-use super::{Engine, Levels, interpolate, yuv};
+use super::{Engine, Levels, drawn, interpolate, yuv};
 use crate::error::{Error, Result};
 use crate::image::decode::{Layout, Pixels};
 use crate::image::encode::{hidden, is_opaque};
@@ -43,12 +43,11 @@ const TEMPORAL_DELIMITER: &[u8] = &[0x12, 0];
 type Setting = (&'static CStr, &'static CStr);
 
 /// What 3.13 and later are told. `intrabc` eats half of the CPU time on graphics, trellis a third on
-/// photographs, rectangular and tiny partitions another third, each for little.
+/// photographs, tiny partitions another part, each for little.
 const IQ: &[Setting] = &[
     (c"tune", c"iq"),
     (c"enable-intrabc", c"0"),
     (c"disable-trellis-quant", c"1"),
-    (c"enable-rect-partitions", c"0"),
     (c"min-partition-size", c"8"),
 ];
 
@@ -60,9 +59,13 @@ const SSIM: &[Setting] = &[
     (c"qm-min", c"5"),
     (c"qm-max", c"9"),
     (c"dist-metric", c"qm-psnr"),
-    (c"enable-rect-partitions", c"0"),
     (c"min-partition-size", c"8"),
 ];
+
+/// Blocks that are rectangles as well take a third to a half more CPU time. Of drawings they are 7 to 10 % of the bytes at
+/// equal looks under [`IQ`], of photographs 0 to 3 %.
+const RECTANGLES: Setting = (c"enable-rect-partitions", c"1");
+const SQUARES: Setting = (c"enable-rect-partitions", c"0");
 
 /// What the alpha plane is told: as above, for a thousandth of the bytes. The patched library can't do otherwise.
 const ALPHA: &[Setting] = &[(c"enable-intrabc", c"0")];
@@ -115,8 +118,8 @@ impl Engine for Libaom {
 
     fn encode(&self, mut pixels: Pixels, quality: u8, progress: &Progress) -> Result<Vec<u8>> {
         let (width, height) = (pixels.width, pixels.height);
-        let (settings, levels) =
-            if library_version() >= FIRST_WITH_IQ { (IQ, IQ_LEVELS) } else { (SSIM, SSIM_LEVELS) };
+        let has_iq = library_version() >= FIRST_WITH_IQ;
+        let (settings, levels) = if has_iq { (IQ, IQ_LEVELS) } else { (SSIM, SSIM_LEVELS) };
         let color_level = level(quality, levels);
         let mut container = Aviffy::new();
         container.set_width(width).set_height(height).set_bit_depth(8);
@@ -138,7 +141,10 @@ impl Engine for Libaom {
         // libaom takes many times as much.
         drop(pixels);
 
-        let color = encode_planes(&planes, settings, COLOR_SPEED, color_level, progress)?;
+        let luma = &planes.samples[..width as usize * height as usize];
+        let partitions = if has_iq && drawn::is_drawn(luma, width as usize) { RECTANGLES } else { SQUARES };
+        let settings = [settings, &[partitions]].concat();
+        let color = encode_planes(&planes, &settings, COLOR_SPEED, color_level, progress)?;
         drop(planes);
         progress.check()?;
         let alpha = alpha

@@ -5,6 +5,8 @@
 //! ravif is what a build without cmake and a C compiler has. No build has both: rav1e alone is three megabytes.
 
 #[cfg(feature = "libaom")]
+mod drawn;
+#[cfg(feature = "libaom")]
 pub mod libaom;
 #[cfg(not(feature = "libaom"))]
 pub mod ravif;
