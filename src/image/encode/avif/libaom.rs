@@ -1,11 +1,13 @@
 //! AVIF by libaom, encoder only.
 //!
 //! The settings depend on the version found at run time, because the tuning that matches sharp's came
-//! with 3.13. Measured on 16 photographs and 10 graphics, at equal SSIMULACRA2, against sharp:
+//! with 3.13. Measured on 16 photographs and 10 graphics, at equal SSIMULACRA2, against sharp, before
+//! `scripts/libaom.patch` took 4 to 22 % off the CPU of 3.14.1:
 //!
 //! | | photographs bytes, CPU | graphics bytes, CPU |
 //! | --- | --- | --- |
-//! | 3.14.1, [`IQ`] | 1.01, 0.46 | 1.04, 0.48 |
+//! | 3.14.1, [`IQ`] with [`SQUARES`] | 1.01, 0.46 | 1.04, 0.48 |
+//! | 3.14.1, [`IQ`] with [`RECTANGLES`] | 0.99, 0.65 | 0.99, 0.64 |
 //! | 3.11, [`SSIM`] | 1.04, 0.55 | 1.05, 0.45 |
 //!
 //! Memory is 22 bytes a pixel at its peak: 6 the coefficients, 8 the copy of the source and what is decoded of it,

@@ -1,7 +1,7 @@
 //! AVIF through one of two engines.
 //!
-//! libaom it is wherever it can be built: measured against sharp it needs half the CPU time at
-//! 1.01 (photographs) to 1.04 (graphics) of the bytes, where ravif takes 1.3 to 2 times the CPU at 1.2 to 1.4.
+//! libaom it is wherever it can be built: measured against sharp it needs less than half the CPU time at
+//! 0.99 (drawings) to 1.01 (photographs) of the bytes, where ravif takes 1.3 to 2 times the CPU at 1.2 to 1.4.
 //! ravif is what a build without cmake and a C compiler has. No build has both: rav1e alone is three megabytes.
 
 #[cfg(feature = "libaom")]
