@@ -259,7 +259,7 @@ impl Shared {
     }
 
     /// Writes the new file, then removes those that were there before it was. Removing only those means
-    /// that two processes saving the same key at once never remove both files.
+    /// that two processes saving the same key at once never remove both files, unless both have one name: the same bytes.
     fn replace(&self, key: &CacheKey, name: &FileName, body: &[u8]) -> Result<()> {
         let folder = self.folder(key);
         let file_name = name.to_string();

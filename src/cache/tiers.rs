@@ -218,8 +218,9 @@ impl Tiers {
         self.remote.is_some()
     }
 
-    /// Waits until what the bucket had is on disk as well.
+    /// Waits until no look into the bucket is under way, and what it had is on disk as well.
     pub async fn settle(&self) {
+        self.looks.drain().await;
         self.local.adopting.wait().await;
     }
 

@@ -1,17 +1,29 @@
 //! Replicas that are killed at work.
 
+use tokio::task::JoinHandle;
+
 use super::super::super::crew::MOST_DEATHS;
 use super::super::super::test_replica::Replica;
 use super::*;
+
+/// A replica whose one permit is taken until the studio opens, and what it is taken by.
+async fn busy_replica(
+    server: &Server,
+    options: Options,
+    studio: &Arc<Studio>,
+) -> (Arc<dyn Coordinator>, JoinHandle<Result<Made>>) {
+    let busy = replica(server, options, studio).await;
+    let blocker = ask(&busy, wanted("blocker"));
+    studio.busy(1).await;
+    (busy, blocker)
+}
 
 #[tokio::test]
 async fn the_job_of_a_replica_that_is_killed_comes_back() {
     for program in programs() {
         let server = Server::start(&program, &[]).await;
         let studio = Arc::new(Studio::gated(false));
-        let survivor = replica(&server, one_permit(), &studio).await;
-        let blocker = ask(&survivor, wanted("blocker"));
-        studio.busy(1).await;
+        let (survivor, blocker) = busy_replica(&server, one_permit(), &studio).await;
         let waiting: Vec<_> = (0..5).map(|_| ask(&survivor, wanted("orphan"))).collect();
         let doomed = Replica::start(&server.url("/"), None);
         assert_eq!(doomed.kill_at_work().await, ("orphan".to_owned(), 1));
@@ -28,9 +40,7 @@ async fn a_job_that_kills_whoever_works_it_is_given_up() {
     for program in programs() {
         let server = Server::start(&program, &[]).await;
         let studio = Arc::new(Studio::gated(false));
-        let survivor = replica(&server, one_permit(), &studio).await;
-        let blocker = ask(&survivor, wanted("blocker"));
-        studio.busy(1).await;
+        let (survivor, blocker) = busy_replica(&server, one_permit(), &studio).await;
         let waiting = ask(&survivor, wanted("deadly"));
         for attempt in 1..=MOST_DEATHS {
             let doomed = Replica::start(&server.url("/"), None);
@@ -50,9 +60,8 @@ async fn deaths_and_failures_are_counted_apart() {
         let server = Server::start(&program, &[]).await;
         let failure = Error::Upstream("connection reset".to_owned());
         let studio = Arc::new(Studio::failing(false, vec![failure.clone(); 9]).behind_a_gate());
-        let survivor = replica(&server, Options { max_attempts: 2, ..one_permit() }, &studio).await;
-        let blocker = ask(&survivor, wanted("blocker"));
-        studio.busy(1).await;
+        let options = Options { max_attempts: 2, ..one_permit() };
+        let (survivor, blocker) = busy_replica(&server, options, &studio).await;
         let waiting = ask(&survivor, wanted("unlucky"));
         for attempt in 1..=2 {
             let doomed = Replica::start(&server.url("/"), None);

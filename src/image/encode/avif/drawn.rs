@@ -1,8 +1,8 @@
 //! Tells drawings from photographs: screenshots, diagrams, text and logos, for which other settings pay.
 //!
 //! Where a drawing has contrast, a line or a letter stands on even ground, so one value is there again and again. In a
-//! photograph, grain and gradients leave no value often. Of two drawings, two screenshots and three photographs, each at
-//! three widths, the share of such places was 0.70 to 1.00 against 0.00 to 0.07; a drawn cut-out in soft light had 0.24.
+//! photograph, grain and gradients leave no value often. Of a diagram and a screenshot, each at three widths, the share
+//! of such places was 0.70 to 1.00, of three photographs 0.00 to 0.07, and of a drawn cut-out in soft light 0.01 to 0.24.
 
 /// Pixels of a block's side.
 const SIDE: usize = 16;
@@ -17,7 +17,7 @@ const OFTEN: usize = SIDE * SIDE / 4;
 pub(super) fn is_drawn(luma: &[u8], width: usize) -> bool {
     let (mut even, mut all) = (0_usize, 0_usize);
     for rows in luma.chunks_exact(width * SIDE) {
-        for left in (0..width / SIDE).map(|block| block * SIDE) {
+        for left in (0..(width + 1).saturating_sub(SIDE)).step_by(SIDE) {
             let block = rows.chunks_exact(width).map(|row| &row[left..left + SIDE]);
             if has_contrast(block.clone()) {
                 all += 1;
