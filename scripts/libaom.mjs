@@ -5,7 +5,7 @@
 //   node scripts/libaom.mjs     prints { version, source, env } or null as JSON; `env` is what cargo needs
 //
 // Tried in this order, each failure with a line on stderr:
-//   1. UNSHARP_LIBAOM: a folder with an installed static library, or a source tarball
+//   1. UNSHARP_LIBAOM: a folder with an installed static library, a source tarball, or `bundled` for 3. at once
 //   2. the pinned source: Debian's source package, else the project's own release tarball
 //   3. the source of 3.11 that comes with libaom-sys, for which the encoder has settings of its own
 // Where all fail there is none, and AVIF is encoded by ravif.
@@ -88,6 +88,7 @@ export async function libaomEnv({ log = (line) => console.error(line), compiler 
 async function fromEnvironment(log, compiler) {
   const given = process.env.UNSHARP_LIBAOM
   if (!given) return null
+  if (given === 'bundled') return fromBundledSource(log, compiler)
   const path = resolve(given)
   if ((await stat(path)).isDirectory()) return installed(path, 'UNSHARP_LIBAOM')
   const digest = await sha256(path)
