@@ -17,7 +17,7 @@ const USAGE = `Usage: npm run bench:publish [-- OPTIONS]
 /** The quick ones first: a machine that is not quiet shows in them before much time is spent. */
 const RUNS = {
   start: { script: 'start' },
-  http: { script: 'http', args: ['--rounds', '3', '--seconds', '6'], draws: true },
+  http: { script: 'http', args: ['--rounds', '7', '--seconds', '6'], draws: true },
   ssr: { script: 'ssr', args: ['--rounds', '3', '--seconds', '6'], draws: true },
   'ssr-saturated': { script: 'ssr', args: ['--saturate', '--quotas', '1', '--rounds', '2', '--seconds', '6'] },
   memory: { script: 'memory', args: ['--rounds', '1'], pictures: true, draws: true },
