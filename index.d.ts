@@ -276,8 +276,8 @@ export interface ImageHandler {
   (req: IncomingMessage, res: ServerResponse): Promise<boolean>
   /**
    * Waits for all work that has begun, refreshes and what is taken from the bucket to the disk included, and then for at
-   * most five seconds until what was made is in the bucket. Call it once the server takes no more requests. Without it SIGTERM and the end of the process do the
-   * latter as well; see {@link CacheWatcher}.
+   * most five seconds until what was made is in the bucket. Call it once the server takes no more requests. Without it
+   * SIGTERM and the end of the process do the latter as well; see {@link CacheWatcher}.
    */
   close(): Promise<void>
   /** What happened so far. */

@@ -1,5 +1,5 @@
 // Measures everything that the README and docs/PERFORMANCE.md quote and writes it to bench/results: `npm run
-// bench:publish -- --images DIR`. About 25 minutes on four idle cores. Each file begins with the command that made it.
+// bench:publish -- --images DIR`. About half an hour on four idle cores. Each file begins with the command that made it.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
