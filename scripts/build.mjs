@@ -86,14 +86,16 @@ function ofPackage(
   if (cpu !== process.arch) stop(`${platform} is built on a machine with that CPU, and this one has ${process.arch}.`)
   const places = ['--output-dir', output, '--dts', path.relative(output, 'native.d.cts')]
   const wanted = featuresOf(platform)
-  const rustflags = [OLDEST[os]?.RUSTFLAGS, RUSTFLAGS[cpu], pgo?.rust].filter(Boolean).join(' ')
-  const own = { ...OLDEST[os], ...(rustflags && { RUSTFLAGS: rustflags }) }
-  if (!isPortable(platform)) {
-    return { args: [...places, '--target', triple], env: { ...own, CARGO_BUILD_TARGET: triple }, wanted }
+  const own = (more) => {
+    const flags = [OLDEST[os]?.RUSTFLAGS, RUSTFLAGS[cpu], pgo?.rust, more].filter(Boolean).join(' ')
+    return { ...OLDEST[os], ...(flags && { RUSTFLAGS: flags }) }
   }
-  const { compiler, env, target } = portable(platform, triple, { flags: pgo?.c, folder })
-  const link = linker === 'zig' ? ['--cross-compile', '--target', target] : ['--target', triple]
-  return { args: [...places, ...link], compiler, env: { ...own, ...env }, wanted }
+  if (!isPortable(platform)) {
+    return { args: [...places, '--target', triple], env: { ...own(), CARGO_BUILD_TARGET: triple }, wanted }
+  }
+  const { compiler, rust, env, target } = portable(platform, triple, { flags: pgo?.c, folder })
+  const [link, more] = linker === 'zig' ? [['--cross-compile', '--target', target], rust] : [['--target', triple], '']
+  return { args: [...places, ...link], compiler, env: { ...own(more), ...env }, wanted }
 }
 
 if (import.meta.filename === process.argv[1]) {

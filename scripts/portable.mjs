@@ -20,6 +20,9 @@ const ZIG_TARGETS = {
   'linux-arm64-musl': 'aarch64-linux-musl',
 }
 
+/** Whose addon relocates itself in part, for which it is linked by link.mjs. */
+const RELOCATES_ITSELF = ['linux-x64-gnu']
+
 /** Leaves out the target as other compilers spell it, which zig does not know. */
 const OWN_TARGET = 'for word do shift; case $word in --target=*) ;; *) set -- "$@" "$word" ;; esac; done'
 
@@ -31,8 +34,8 @@ export const isPortable = (platform) => platform in ZIG_TARGETS
  * @param {string} triple the platform's, as Rust spells it
  * @param {{ flags?: string, folder?: string }} [options] flags of every C compilation, and another folder than that of
  *   the builds without
- * @returns {{ compiler: Record<string, string>, env: Record<string, string>, target: string }} the C compiler for what
- *   cargo does not build, cargo's environment, and its target
+ * @returns {{ compiler: Record<string, string>, rust: string, env: Record<string, string>, target: string }} the C
+ *   compiler for what cargo does not build, flags for rustc when zig links, cargo's environment, and its target
  */
 export function portable(platform, triple, { flags = '', folder = FOLDER } = {}) {
   const { bin, zig } = installZig()
@@ -40,12 +43,13 @@ export function portable(platform, triple, { flags = '', folder = FOLDER } = {})
   const digest = flags && `-${createHash('sha256').update(flags).digest('hex').slice(0, 8)}`
   const wrappers = path.join(folder, 'zig', platform + digest)
   mkdirSync(wrappers, { recursive: true })
-  const wrapper = (name, args) => {
+  const script = (name, text) => {
     const file = path.join(wrappers, name)
-    writeFileSync(file, `#!/bin/sh\n${OWN_TARGET}\nexec '${zig}' ${args} "$@"\n`)
+    writeFileSync(file, `#!/bin/sh\n${text} "$@"\n`)
     chmodSync(file, 0o755)
     return file
   }
+  const wrapper = (name, args) => script(name, `${OWN_TARGET}\nexec '${zig}' ${args}`)
   const target = `-target ${ZIG_TARGETS[platform]}`
   const compiler = {
     CC: wrapper('cc', `cc ${target} ${flags}`),
@@ -53,9 +57,14 @@ export function portable(platform, triple, { flags = '', folder = FOLDER } = {})
     AR: wrapper('ar', 'ar'),
     RANLIB: wrapper('ranlib', 'ranlib'),
   }
+  const link = path.join(root, 'scripts/link.mjs')
+  const linker =
+    RELOCATES_ITSELF.includes(platform) &&
+    script('link-cc', `exec '${process.execPath}' '${link}' '${zig}' ${ZIG_TARGETS[platform]}`)
   const suffix = triple.replaceAll('-', '_')
   return {
     compiler,
+    rust: linker ? `-C linker=${linker}` : '',
     env: {
       CARGO_TARGET_DIR: folder,
       CARGO_BUILD_TARGET: triple,

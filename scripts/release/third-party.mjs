@@ -14,20 +14,40 @@ function chosen({ licence, texts }) {
   return hasMit ? texts.filter((file) => !/apache/i.test(path.basename(file))) : texts
 }
 
-/** The texts, each once, with the crates that come with it. */
+/** Where the terms of MIT, BSD and ISC begin. What comes before is whose they are, and differs from crate to crate. */
+const TERMS = /^[ \t]*(?:Permission (?:is hereby granted|to use)|Redistribution and use)/m
+
+/** The terms, each once, with the notices that come before them and the crates that come with those. */
 function texts(all) {
   const found = new Map()
   for (const crate of all) {
     for (const file of chosen(crate)) {
       const text = readFileSync(file, 'utf8').replaceAll('\r\n', '\n').replaceAll('\f', '').trim()
-      // The same words, whatever the width of the lines.
-      const key = text.replaceAll(/\s+/g, ' ')
-      const entry = found.get(key) ?? { text, names: new Set() }
-      entry.names.add(`${crate.name} ${crate.version}${crate.library ? ` with ${crate.library.name}` : ''}`)
-      found.set(key, entry)
+      const split = Math.max(text.search(TERMS), 0)
+      const [notice, terms] = [text.slice(0, split).trim(), text.slice(split).trim()]
+      const { notices } = at(found, oneLine(terms), { terms, notices: new Map() })
+      const { names } = at(notices, oneLine(notice), { notice, names: new Set() })
+      names.add(`${crate.name} ${crate.version}${crate.library ? ` with ${crate.library.name}` : ''}`)
     }
   }
-  return [...found.values()]
+  return [...found.values()].map(({ terms, notices }) => ({ terms, notices: [...notices.values()] }))
+}
+
+/** The same words, whatever the width of the lines. */
+const oneLine = (text) => text.replaceAll(/\s+/g, ' ')
+
+/** What `map` has for `key`, which is `value` when there was nothing. */
+function at(map, key, value) {
+  if (!map.has(key)) map.set(key, value)
+  return map.get(key)
+}
+
+/** One heading for all who share the terms, then each notice below the crates that it is from. */
+function section({ terms, notices }) {
+  const [{ notice, names }, ...others] = notices
+  if (others.length === 0) return [`### ${[...names].join(', ')}`, fenced(`${notice}\n\n${terms}`.trim())]
+  const listed = notices.map(({ notice, names }) => `For ${[...names].join(', ')}:\n\n${notice}`.trim())
+  return [`### The same terms ${notices.length} times`, fenced(`${listed.join('\n\n')}\n\nAll of them:\n\n${terms}`)]
 }
 
 /** Rows of text in a fence that nothing in them closes. */
@@ -69,7 +89,7 @@ export function thirdParty() {
       all.map(({ name, version, licence, source }) => [name, version, licence, source]),
     ),
     '## Licences',
-    ...texts(all).flatMap(({ names, text }) => [`### ${[...names].join(', ')}`, fenced(text)]),
+    ...texts(all).flatMap(section),
     `### ${bare.map(({ name, version }) => `${name} ${version}`).join(', ')}`,
     'These crates name their licence and bring no text of it; the licence of the same name above has it.',
   ].join('\n\n')}\n`

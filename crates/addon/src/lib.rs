@@ -7,6 +7,8 @@ extern crate unsharp as _;
 
 #[cfg(target_os = "linux")]
 mod huge_pages;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod relocate;
 
 #[cfg(target_os = "linux")]
 #[global_allocator]
