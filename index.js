@@ -3,7 +3,9 @@
 
 const { UnsharpError, callSite } = require('./lib/errors.js')
 const native = require('./lib/native.js')
-const options = require('./lib/options.js')
+
+/** Read at the first call, as is all that loading the package can do without. */
+const options = () => require('./lib/options.js')
 
 /** @typedef {import('./index.d.ts').OptimizeResult} OptimizeResult */
 /** @typedef {import('./index.d.ts').Metadata} Metadata */
@@ -13,9 +15,10 @@ const options = require('./lib/options.js')
 /** @type {typeof import('./index.d.ts').optimize} */
 async function optimize(input, given) {
   const failure = callSite(optimize)
-  const bytes = options.imageBytes(input)
-  const wanted = options.optimizeOptions(given)
-  const signal = options.abortSignal(given.signal)
+  const { abortSignal, imageBytes, optimizeOptions } = options()
+  const bytes = imageBytes(input)
+  const wanted = optimizeOptions(given)
+  const signal = abortSignal(given.signal)
   if (signal === undefined) {
     const result = await native.optimize(bytes, wanted).catch(rethrow(failure))
     return /** @type {OptimizeResult} */ (result)
@@ -43,10 +46,11 @@ async function optimize(input, given) {
 /** @type {typeof import('./index.d.ts').metadata} */
 async function metadata(input, given) {
   const failure = callSite(metadata)
-  const bytes = options.imageBytes(input)
-  const wanted = options.object('options', given)
-  options.refuseUnknown(wanted, 'metadata()', ['limits'])
-  const header = await native.metadata(bytes, options.limits(wanted.limits)).catch(rethrow(failure))
+  const { imageBytes, limits, object, refuseUnknown } = options()
+  const bytes = imageBytes(input)
+  const wanted = object('options', given)
+  refuseUnknown(wanted, 'metadata()', ['limits'])
+  const header = await native.metadata(bytes, limits(wanted.limits)).catch(rethrow(failure))
   return /** @type {Metadata} */ (header)
 }
 
