@@ -18,6 +18,9 @@ const DT_NULL: u64 = 0;
 /// Words that one bitmap stands for.
 const BITS: usize = 63;
 
+/// What is said where pages that the loader has made read-only can't be written again. Nothing of the addon could run.
+const REFUSED: &str = "unsharp: this system does not let its addon relocate itself (mprotect)\n";
+
 /// Bytes of a page, on every x86-64.
 const PAGE: usize = 4 << 10;
 
@@ -71,6 +74,7 @@ unsafe extern "C" fn unsharp_relocate() {
     // read-only, as if they were done.
     unsafe {
         if libc::mprotect(constant, length, libc::PROT_READ | libc::PROT_WRITE) != 0 {
+            libc::write(libc::STDERR_FILENO, REFUSED.as_ptr().cast(), REFUSED.len());
             libc::abort();
         }
         relocate(base, entries);
