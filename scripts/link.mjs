@@ -24,4 +24,5 @@ if (driver.status !== 0) stop(driver.stderr)
 const call = driver.stderr.split('\n').find((line) => line.startsWith('ld.lld '))
 if (!call) stop(`zig does not say how it links:\n${driver.stderr}`)
 const linker = spawnSync(zig, [...call.split(' '), ...FLAGS], { stdio: 'inherit' })
+if (linker.error) throw linker.error
 process.exit(linker.status ?? 1)

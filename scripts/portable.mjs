@@ -1,10 +1,10 @@
 // The compilers for an addon that other machines than this one can load: zig's, which come with every libc there is.
 // The system's own would link to the glibc of this machine, which an older one does not have.
 import { createHash } from 'node:crypto'
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { installZig } from './setup.mjs'
-import { root } from './shell.mjs'
+import { root, stop } from './shell.mjs'
 
 /** The glibc that Node's own binaries ask for since version 18; an addon gains nothing from an older one. */
 export const OLDEST_GLIBC = '2.28'
@@ -40,7 +40,7 @@ export const isPortable = (platform) => platform in ZIG_TARGETS
 export function portable(platform, triple, { flags = '', folder = FOLDER } = {}) {
   const { bin, zig } = installZig()
   // With other flags they have another name, by which cargo knows that what they have compiled is out of date.
-  const digest = flags && `-${createHash('sha256').update(flags).digest('hex').slice(0, 8)}`
+  const digest = flags && `-${digestOf(flags)}`
   const wrappers = path.join(folder, 'zig', platform + digest)
   mkdirSync(wrappers, { recursive: true })
   const script = (name, text) => {
@@ -57,10 +57,7 @@ export function portable(platform, triple, { flags = '', folder = FOLDER } = {})
     AR: wrapper('ar', 'ar'),
     RANLIB: wrapper('ranlib', 'ranlib'),
   }
-  const link = path.join(root, 'scripts/link.mjs')
-  const linker =
-    RELOCATES_ITSELF.includes(platform) &&
-    script('link-cc', `exec '${process.execPath}' '${link}' '${zig}' ${ZIG_TARGETS[platform]}`)
+  const linker = RELOCATES_ITSELF.includes(platform) && linkerOf(script, `'${zig}' ${ZIG_TARGETS[platform]}`)
   const suffix = triple.replaceAll('-', '_')
   return {
     compiler,
@@ -78,3 +75,13 @@ export function portable(platform, triple, { flags = '', folder = FOLDER } = {})
     target: triple.endsWith('-gnu') ? `${triple}.${OLDEST_GLIBC}` : triple,
   }
 }
+
+/** Has another name for every link.mjs, or cargo would not link anew when that has changed. */
+function linkerOf(script, args) {
+  const file = path.join(root, 'scripts/link.mjs')
+  const linker = script(`link-${digestOf(readFileSync(file))}-cc`, `exec '${process.execPath}' '${file}' ${args}`)
+  if (/\s/.test(linker)) stop(`rustc can't be told of a linker with a space in its path: ${linker}`)
+  return linker
+}
+
+const digestOf = (bytes) => createHash('sha256').update(bytes).digest('hex').slice(0, 8)

@@ -3,8 +3,12 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 
+/** What the package of an addon has besides it. */
+const LICENCES = ['LICENSE-MIT', 'LICENSE-APACHE', 'THIRD_PARTY.md']
+
 /**
- * What npm would install of the package that `entry` belongs to: its `files` and the addon beside them.
+ * What npm would install of the package that `entry` belongs to: its `files`, the addon beside them, and the licences that
+ * come with that as well.
  *
  * @returns {Record<string, number>} bytes
  */
@@ -13,9 +17,9 @@ export function filesOf(entry) {
   const { files = ['.'], main = 'index.js', name } = readPackage(folder)
   const listed = new Set([...files, main, 'package.json', 'README.md'])
   const own = [...listed].map((file) => path.join(folder, file)).filter(existsSync)
-  const addons = readdirSync(folder).filter((file) => file.endsWith('.node'))
+  const beside = readdirSync(folder).filter((file) => file.endsWith('.node') || LICENCES.includes(file))
   const sizes = { [name]: own.map(sizeOf).reduce((sum, bytes) => sum + bytes, 0) }
-  for (const addon of addons) sizes[addon] = sizeOf(path.join(folder, addon))
+  for (const file of beside) sizes[file] = sizeOf(path.join(folder, file))
   return sizes
 }
 

@@ -32,11 +32,13 @@ const byVersion = (a, b) => a.localeCompare(b, 'en', { numeric: true })
 
 /**
  * @param {string} file an addon for Linux
- * @returns {{ libraries: string[], glibc: string | undefined, exports: string[] }} the libraries that it wants, the
- *   newest glibc whose symbols it asks for, and the functions that it has
+ * @returns {{ libraries: string[], glibc: string | undefined, exports: string[], relocated: boolean }} the libraries that it
+ *   wants, the newest glibc whose symbols it asks for, the functions that it has, and whether what the loader leaves to it has
+ *   a function to do it
  */
 export function describeElf(file) {
-  const libraries = [...readelf('-d', file).matchAll(/\(NEEDED\)\s+Shared library: \[(.+)\]/g)].map(([, name]) => name)
+  const dynamic = readelf('-d', file)
+  const libraries = [...dynamic.matchAll(/\(NEEDED\)\s+Shared library: \[(.+)\]/g)].map(([, name]) => name)
   const versions = [...readelf('-V', file).matchAll(/Name: GLIBC_(\d[\d.]*)/g)].map(([, version]) => version)
   const symbols = readelf('--dyn-syms', file)
   const exports = symbols
@@ -44,7 +46,13 @@ export function describeElf(file) {
     .map((line) => line.trim().split(/\s+/))
     .filter(([, , , type, bind, , section]) => type === 'FUNC' && bind === 'GLOBAL' && section !== 'UND')
     .map((columns) => columns[7])
-  return { libraries, glibc: versions.sort(byVersion).at(-1), exports }
+  const relocates = dynamic.includes('6fffe000')
+  return {
+    libraries,
+    glibc: versions.sort(byVersion).at(-1),
+    exports,
+    relocated: !relocates || /\(INIT\)/.test(dynamic),
+  }
 }
 
 /**
@@ -52,12 +60,13 @@ export function describeElf(file) {
  * @returns {string[]} what keeps it from running everywhere; empty when nothing does
  */
 export function faults(file) {
-  const { libraries, glibc, exports } = describeElf(file)
+  const { libraries, glibc, exports, relocated } = describeElf(file)
   const found = []
   const foreign = libraries.filter((name) => !SYSTEM_LIBRARIES.some((known) => known.test(name)))
   if (foreign.length > 0) found.push(`needs ${foreign.join(', ')}, which not every system has`)
   if (glibc && byVersion(glibc, OLDEST_GLIBC) > 0) found.push(`needs glibc ${glibc}, and ${OLDEST_GLIBC} has to do`)
   if (!exports.includes('napi_register_module_v1')) found.push('is no addon: napi_register_module_v1 is not in it')
+  if (!relocated) found.push('has addresses to relocate itself, and no function that the loader calls for it')
   return found
 }
 

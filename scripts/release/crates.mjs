@@ -77,7 +77,8 @@ function linked({ packages, resolve }) {
     }
   }
   found.delete(resolve.root)
-  return [...found].map((id) => byId.get(id))
+  // Those of the repository are ours.
+  return [...found].map((id) => byId.get(id)).filter(({ source }) => source !== null)
 }
 
 /** The files in which a crate says under which terms it comes, those of the C library in it included. */

@@ -11,7 +11,8 @@ use std::ptr;
 /// Bytes of a huge page: on x86-64, and on arm64 with small ones of 4 KiB. Elsewhere the advice finds none of this size.
 const HUGE: usize = 2 << 20;
 
-/// Bytes that every Linux can map: the largest of its small pages, which on x86-64 are 4 KiB.
+/// Bytes of the smallest pages that Linux has, and of the largest small ones, which are on some arm64.
+const SMALL: usize = 4 << 10;
 const PAGE: usize = 64 << 10;
 
 /// The system's allocator, but blocks of at least a huge page, which are mapped each on its own.
@@ -46,8 +47,8 @@ unsafe impl GlobalAlloc for HugePages {
         match (is_large(layout), is_large(wanted)) {
             // SAFETY: as above.
             (false, false) => unsafe { System.realloc(block, layout, size) },
-            // Pages are moved, not copied.
-            (true, true) => {
+            // Pages are moved, not copied, to where any page may begin.
+            (true, true) if layout.align() <= SMALL => {
                 // SAFETY: the block is one of `map`'s, of this length.
                 let moved = unsafe {
                     libc::mremap(block.cast(), mapped(layout.size()), mapped(size), libc::MREMAP_MAYMOVE)

@@ -18,7 +18,8 @@ const DT_NULL: u64 = 0;
 /// Words that one bitmap stands for.
 const BITS: usize = 63;
 
-/// What is said where pages that the loader has made read-only can't be written again. Nothing of the addon could run.
+/// What is said before the process ends where pages can't be made writable, for then nothing of the addon could run, or not
+/// read-only again, which the loader takes for as bad.
 const REFUSED: &str = "unsharp: this system does not let its addon relocate itself (mprotect)\n";
 
 /// Bytes of a page, on every x86-64.
@@ -73,12 +74,22 @@ unsafe extern "C" fn unsharp_relocate() {
     // SAFETY: these pages are the addon's own, and nothing of it has run that could look at them. The loader has made them
     // read-only, as if they were done.
     unsafe {
-        if libc::mprotect(constant, length, libc::PROT_READ | libc::PROT_WRITE) != 0 {
+        protect(constant, length, libc::PROT_READ | libc::PROT_WRITE);
+        relocate(base, entries);
+        protect(constant, length, libc::PROT_READ);
+    }
+}
+
+/// # Safety
+///
+/// The pages are the addon's own, and nobody looks at them who can't bear what is to be allowed.
+unsafe fn protect(pages: *mut c_void, length: usize, access: libc::c_int) {
+    // SAFETY: as the caller has promised; what is written has as many bytes.
+    unsafe {
+        if libc::mprotect(pages, length, access) != 0 {
             libc::write(libc::STDERR_FILENO, REFUSED.as_ptr().cast(), REFUSED.len());
             libc::abort();
         }
-        relocate(base, entries);
-        libc::mprotect(constant, length, libc::PROT_READ);
     }
 }
 
