@@ -15,6 +15,9 @@ import { root, stop } from './shell.mjs'
 
 const LICENCES = ['LICENSE-MIT', 'LICENSE-APACHE']
 
+/** What the package of an addon has besides it. */
+export const ADDON_LICENCES = [...LICENCES, 'THIRD_PARTY.md']
+
 /** The file with a platform's addon, as it is called everywhere. */
 export const addonName = (platform) => `unsharp.${platform}.node`
 
@@ -53,10 +56,9 @@ function stageMain(stage) {
 
 function stagePlatform(stage, platform, addons) {
   const manifest = readJson(`npm/${platform}/package.json`)
-  const licences = [...LICENCES, 'THIRD_PARTY.md']
-  writeManifest(stage, { ...manifest, files: [...manifest.files, ...licences] })
+  writeManifest(stage, { ...manifest, files: [...manifest.files, ...ADDON_LICENCES] })
   copyFileSync(path.join(root, 'npm', platform, 'README.md'), path.join(stage, 'README.md'))
-  for (const name of licences) copyFileSync(path.join(root, name), path.join(stage, name))
+  for (const name of ADDON_LICENCES) copyFileSync(path.join(root, name), path.join(stage, name))
   copyFileSync(addons(platform), path.join(stage, addonName(platform)))
 }
 

@@ -2,9 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
-
-/** What the package of an addon has besides it. */
-const LICENCES = ['LICENSE-MIT', 'LICENSE-APACHE', 'THIRD_PARTY.md']
+import { ADDON_LICENCES } from '../../scripts/pack.mjs'
 
 /**
  * What npm would install of the package that `entry` belongs to: its `files`, the addon beside them, and the licences that
@@ -17,7 +15,7 @@ export function filesOf(entry) {
   const { files = ['.'], main = 'index.js', name } = readPackage(folder)
   const listed = new Set([...files, main, 'package.json', 'README.md'])
   const own = [...listed].map((file) => path.join(folder, file)).filter(existsSync)
-  const beside = readdirSync(folder).filter((file) => file.endsWith('.node') || LICENCES.includes(file))
+  const beside = readdirSync(folder).filter((file) => file.endsWith('.node') || ADDON_LICENCES.includes(file))
   const sizes = { [name]: own.map(sizeOf).reduce((sum, bytes) => sum + bytes, 0) }
   for (const file of beside) sizes[file] = sizeOf(path.join(folder, file))
   return sizes

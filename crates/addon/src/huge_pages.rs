@@ -11,8 +11,10 @@ use std::ptr;
 /// Bytes of a huge page: on x86-64, and on arm64 with small ones of 4 KiB. Elsewhere the advice finds none of this size.
 const HUGE: usize = 2 << 20;
 
-/// Bytes of the smallest pages that Linux has, and of the largest small ones, which are on some arm64.
+/// Bytes of the smallest pages that Linux has: what `mremap` aligns to at the least.
 const SMALL: usize = 4 << 10;
+
+/// Bytes of the largest of its small pages, on some arm64: what can be mapped everywhere.
 const PAGE: usize = 64 << 10;
 
 /// The system's allocator, but blocks of at least a huge page, which are mapped each on its own.

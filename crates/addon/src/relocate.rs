@@ -27,8 +27,8 @@ const PAGE: usize = 4 << 10;
 
 /// Runs before every initialiser, constructor and other code of the addon.
 ///
-/// Nothing of it may use an address that is itself relocated here, such as a string, a table or the place of a panic.
-/// The C library's functions are there: their addresses the loader has filled in.
+/// Nothing of it may read an address that is itself relocated here, such as one in a table or the place of a panic. What an
+/// instruction finds relative to itself is there, and so are the C library's functions, whose addresses the loader has filled in.
 ///
 /// # Safety
 ///
